@@ -1,0 +1,1 @@
+"""Console text to reports: formats (as data), title, type, frame, identity, symbols."""

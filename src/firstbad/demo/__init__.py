@@ -1,0 +1,1 @@
+"""A real kernel history with known bugs to bisect."""

@@ -1,0 +1,48 @@
+"""The exceptions of firstbad, as one tree.
+
+::
+
+    FirstbadError
+    ├── UserError              what was asked for can't be done as asked; exit status 2
+    │   └── NotFoundError      a file, revision, tool or job that was named does not exist
+    ├── BisectionError         the bisection itself could not be done; exit status 1
+    ├── InfrastructureError    this machine failed (disk, git, a tool); says nothing about any revision
+    │   └── LostMachineError   a virtual machine went away without telling; the run may be repeated
+    └── BuildError             a revision does not build: a fact about the revision, not a failure of ours
+"""
+
+
+class FirstbadError(Exception):
+    """Base of everything that firstbad raises on purpose; ``str()`` is one line fit for a person."""
+
+
+class UserError(FirstbadError):
+    """What was asked for can't be done as asked: names the file or option, the reason and the way out."""
+
+
+class NotFoundError(UserError):
+    """Something that was named (file, revision, tool, job) does not exist."""
+
+
+class BisectionError(FirstbadError):
+    """The input was fine, but the bisection could not be done (the crash does not reproduce, ...)."""
+
+
+class InfrastructureError(FirstbadError):
+    """This machine failed (full disk, missing tool, broken git); says nothing about a revision."""
+
+
+class LostMachineError(InfrastructureError):
+    """A virtual machine went away without telling why; its run may be repeated."""
+
+
+class BuildError(FirstbadError):
+    """A revision does not build.
+
+    ``first_error`` is the compiler's or linker's first error line, ``log`` the path of the whole build log.
+    """
+
+    def __init__(self, first_error: str, log: str = "") -> None:
+        super().__init__(first_error)
+        self.first_error = first_error
+        self.log = log

@@ -1,0 +1,1 @@
+"""The commit graph: git by subprocess, ancestry, releases, worktrees."""

@@ -1,0 +1,1 @@
+"""Toolchains, configuration, build, signature, artifact store; kernel facts are data files."""

@@ -1,0 +1,1 @@
+"""Bisection log (write and read), result text, recipients."""

@@ -1,0 +1,1 @@
+"""Reproducers: what is run inside a machine."""

@@ -1,0 +1,1 @@
+"""The bisection loop: propose, evaluate, record, resume."""

@@ -1,0 +1,1 @@
+"""Virtual machines: QEMU, console watcher, guest init."""

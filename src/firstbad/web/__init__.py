@@ -1,0 +1,1 @@
+"""A read-only page of the jobs on this machine."""
