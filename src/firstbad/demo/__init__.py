@@ -1,1 +1,7 @@
-"""A real kernel history with known bugs to bisect."""
+"""A real Linux history with known bugs, made from Debian's kernel source: bisection tasks whose answer is known."""
+
+from firstbad.demo.case import Case, Demo
+from firstbad.demo.make import make_demo
+from firstbad.demo.source import find_source
+
+__all__ = ["Case", "Demo", "find_source", "make_demo"]

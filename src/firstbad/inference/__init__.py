@@ -1,1 +1,19 @@
 """Pure numpy: belief over culprits, choice of the next test, stopping, a simulated lab; no I/O."""
+
+from .answer import Answer, answer, needs_confirmation, smallest_set
+from .belief import Belief, Model
+from .choice import Costs, Test, next_test
+from .dag import Dag
+
+__all__ = [
+    "Answer",
+    "Belief",
+    "Costs",
+    "Dag",
+    "Model",
+    "Test",
+    "answer",
+    "needs_confirmation",
+    "next_test",
+    "smallest_set",
+]

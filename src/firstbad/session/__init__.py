@@ -1,1 +1,19 @@
 """The bisection loop: propose, evaluate, record, resume."""
+
+from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
+from firstbad.session.decide import find_ends
+from firstbad.session.log import bisection_log
+from firstbad.session.state import State, Test, fold
+
+__all__ = [
+    "Bisection",
+    "Cancelled",
+    "Observer",
+    "State",
+    "Test",
+    "bisection_log",
+    "find_ends",
+    "fold",
+    "is_running",
+    "verdict_of",
+]

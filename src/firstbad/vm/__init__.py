@@ -1,1 +1,16 @@
 """Virtual machines: QEMU, console watcher, guest init."""
+
+from firstbad.vm.initramfs import build_initramfs
+from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun
+from firstbad.vm.machine import run_machine
+from firstbad.vm.probe import probe_acceleration
+
+__all__ = [
+    "Acceleration",
+    "Ended",
+    "MachineConfig",
+    "MachineRun",
+    "build_initramfs",
+    "probe_acceleration",
+    "run_machine",
+]

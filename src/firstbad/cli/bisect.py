@@ -1,0 +1,153 @@
+"""``cause``, ``fix`` and ``resume``: commands that bisect."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstbad.cli.live import view
+from firstbad.cli.output import say_json
+from firstbad.cli.result import print_result, result_json
+from firstbad.errors import FirstbadError
+from firstbad.history.git import Repo
+from firstbad.home import Home, home
+from firstbad.job import Job, load_job, make_job
+from firstbad.kernel.toolchain import choose
+from firstbad.repro import prepare
+from firstbad.session import Bisection, find_ends
+from firstbad.store import Store
+
+_PATH = click.Path(path_type=Path)
+
+
+def _options(kind: str) -> Any:
+    """Options that ``cause`` and ``fix`` share."""
+
+    def decorate(function: Any) -> Any:
+        found = [
+            click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False),
+            click.option("--repo", type=_PATH, help="git repository of the kernel"),
+            click.option("--config", type=_PATH, help="kernel configuration (or a fragment, with --config-base)"),
+            click.option(
+                "--config-base",
+                type=click.Choice(["none", "tinyconfig", "allnoconfig", "defconfig"]),
+                help="make target that --config is merged over",
+            ),
+            click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
+            click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
+            click.option("--title", help="crash title  [default: what the start commit shows most often]"),
+            click.option("--path", multiple=True, help="path that the culprit probably touches; repeat for more"),
+            click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]"),
+            click.option("--cpus", type=int, help="CPUs of a machine  [default: 2]"),
+            click.option("--memory", type=int, help="memory of a machine, MiB  [default: 512]"),
+            click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
+            click.option("--toolchain", help="compiler, by name  [default: by release]"),
+            click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first"),
+            click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
+            click.option("--plain", is_flag=True, help="lines instead of the live view"),
+        ]
+        if kind == "cause":
+            found.insert(6, click.option("--good", multiple=True, help="revision without the bug; repeat for more"))
+        else:
+            found.insert(6, click.option("--head", help="branch tip where the crash is gone  [default: HEAD]"))
+        for option in reversed(found):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@click.command(
+    epilog="Example: firstbad cause --repo linux --config .config --repro crash.c --commit v6.12 --good v6.11"
+)
+@_options("cause")
+def cause(**options: Any) -> None:
+    """Find the commit that introduced a crash.
+
+    Checks that the crash reproduces on the start commit, walks back over the releases (unless --good names a
+    revision without the bug), searches between, confirms culprit and parent. Interrupt it at any time and go on
+    with `firstbad resume`.
+    """
+    _submit("cause", options)
+
+
+@click.command(epilog="Example: firstbad fix --repo linux --config .config --repro crash.c --commit v6.10 --head v6.12")
+@_options("fix")
+def fix(**options: Any) -> None:
+    """Find the commit that fixed a crash: from --commit, which crashes, to --head, which does not."""
+    _submit("fix", options)
+
+
+@click.command(epilog="Example: firstbad resume 3")
+@click.argument("number", metavar="[JOB]", type=int, required=False)
+@click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
+@click.option("--plain", is_flag=True, help="lines instead of the live view")
+def resume(number: int | None, as_json: bool, plain: bool) -> None:
+    """Go on with a job (the last one by default); nothing that was finished is repeated."""
+    place = home()
+    store = Store(place.database)
+    found = store.job(number)
+    store.cancel(found.id, False)
+    bisect(store, place, found.id, as_json, plain)
+
+
+def _submit(kind: str, options: dict[str, Any]) -> None:
+    job_file, as_json, plain = (options.pop(key) for key in ("job_file", "as_json", "plain"))
+    data = _overrides(kind, options)
+    job = load_job(job_file, data) if job_file else make_job(data)
+    place = home()
+    check(job, place)
+    store = Store(place.database)
+    bisect(store, place, store.submit(job), as_json, plain)
+
+
+def check(job: Job, place: Home) -> None:
+    """Find out what is wrong with a job before anything of it is kept. Raises UserError."""
+    find_ends(Repo(job.repo), job)
+    prepare(job.repro, place.machines)
+    if job.build.toolchain:
+        choose(None, job.build.toolchain)
+
+
+def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    data: dict[str, Any] = {"kind": kind}
+    for key in ("repo", "config", "repro"):
+        if options[key] is not None:
+            data[key] = str(options[key])
+    for key in ("commit", "title", "target", "head"):
+        if options.get(key) is not None:
+            data[key] = options[key]
+    for key in ("good", "path"):
+        if options.get(key):
+            data[key] = list(options[key])
+    if options["no_priors"]:
+        data["priors"] = False
+    tables = {
+        "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds"},
+        "build": {"config_base": "config_base", "toolchain": "toolchain"},
+    }
+    for table, names in tables.items():
+        found = {field: options[name] for name, field in names.items() if options[name] is not None}
+        if found:
+            data[table] = found
+    return data
+
+
+def bisect(store: Store, place: Home, number: int, as_json: bool, plain: bool) -> dict[str, Any]:
+    """Run a job to its end and print the result. An error is recorded, then raised."""
+    job = store.job(number).job
+    heading = f"job {number}: {job.kind} bisection from {job.commit}{f' of {job.title}' if job.title else ''}"
+    with view(heading, plain or as_json) as observer:
+        try:
+            finished = Bisection(store, number, place, observer).run()
+        except FirstbadError as error:
+            store.append(number, "failed", {"error": str(error)})
+            raise
+    if as_json:
+        say_json(result_json(store, number))
+    else:
+        print_result(store, place, number)
+    return finished
+
+
+COMMANDS = (cause, fix, resume)

@@ -1,0 +1,158 @@
+"""``demo``: a real kernel history with known bugs, bisected for real and compared with the truth."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from firstbad.cli.bisect import bisect, check
+from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
+from firstbad.cli.result import result_json
+from firstbad.demo import Case, Demo, make_demo
+from firstbad.errors import FirstbadError, UserError
+from firstbad.home import Home, home
+from firstbad.job import Job, make_job
+from firstbad.store import Store
+
+
+@click.command(epilog="Example: firstbad demo --bug c --seed 2")
+@click.option("--bug", multiple=True, help="which bug: a, b, c, g-cause, g-fix; repeat for more  [default: a]")
+@click.option("--all", "every", is_flag=True, help="all bugs")
+@click.option(
+    "--seed",
+    type=int,
+    multiple=True,
+    default=(1,),
+    show_default=True,
+    help="which history: places of the bugs and shape vary; repeat for more",
+)
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path),
+    help="kernel source archive  [default: Debian's linux-source]",
+)
+@click.option("--make-only", is_flag=True, help="make the history and stop")
+@click.option("--target", type=float, default=0.99, show_default=True, help="probability to stop at")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a bisection")
+@click.option("--plain", is_flag=True, help="lines instead of the live view")
+def demo(
+    bug: tuple[str, ...],
+    every: bool,
+    seed: tuple[int, ...],
+    source: Path | None,
+    make_only: bool,
+    target: float,
+    as_json: bool,
+    plain: bool,
+) -> None:
+    """Bisect real kernel crashes in a history that is made for it.
+
+    A git history of more than a hundred commits over a real kernel tree is made from Debian's linux-source
+    package; its bugs are known (the search is not told), so the answer can be compared with the truth.
+    Exit status 1 if any answer is wrong.
+    """
+    place = home()
+    rows: list[dict[str, Any]] = []
+    for number in seed:
+        made = make_demo(place.root / "demo", number, source=source, progress=_progress)
+        if make_only:
+            say(f"seed {number}: {made.commits} commits, {len(made.tags)} tags in {made.repo}")
+            continue
+        for name in _wanted(made, bug, every):
+            rows.append(_bisect(place, made, made.cases[name], target, as_json, plain))
+            if as_json:
+                say_json(rows[-1])
+    if rows and not as_json:
+        _print_table(rows)
+    if any(row["verdict"] != "right" for row in rows):
+        raise SystemExit(1)
+
+
+def _progress(text: str) -> None:
+    err.print(clean(text), style="dim", markup=False)
+
+
+def _wanted(made: Demo, bug: tuple[str, ...], every: bool) -> list[str]:
+    names = list(made.cases) if every else list(bug or ("a",))
+    for name in names:
+        if name not in made.cases:
+            raise UserError(f"--bug: there is no bug {name!r}; the demo has {', '.join(made.cases)}")
+    return names
+
+
+def demo_job(made: Demo, case: Case, target: float) -> Job:
+    """The job of one case: what a user would say of it, and nothing of the truth."""
+    return make_job(
+        {
+            "kind": case.kind,
+            "name": f"demo {case.name}, seed {made.seed}",
+            "repo": str(made.repo),
+            "config": str(case.config),
+            "repro": str(case.repro),
+            "commit": case.start,
+            **({"head": case.head} if case.kind == "fix" else {}),
+            "target": target,
+            "machine": {"cpus": case.cpus},
+            "build": {"config_base": "tinyconfig"},
+        }
+    )
+
+
+def _bisect(place: Home, made: Demo, case: Case, target: float, as_json: bool, plain: bool) -> dict[str, Any]:
+    job = demo_job(made, case, target)
+    check(job, place)
+    store = Store(place.database)
+    number = store.submit(job)
+    if not as_json:
+        say(f"\nbug ({case.name}), seed {made.seed}: {case.what}", style="bold")
+    try:
+        bisect(store, place, number, False, plain) if not as_json else _quiet(store, place, number)
+    except FirstbadError as error:
+        say_error(str(error))
+    result = result_json(store, number)
+    return {
+        "bug": case.name,
+        "seed": made.seed,
+        "verdict": _verdict(result, case.culprit),
+        "truth": case.culprit,
+        **result,
+    }
+
+
+def _quiet(store: Store, place: Home, number: int) -> None:
+    from firstbad.cli.live import PlainView
+    from firstbad.session import Bisection
+
+    Bisection(store, number, place, PlainView()).run()
+
+
+def _verdict(result: dict[str, Any], truth: str) -> str:
+    commits = result.get("commits", [])
+    if result["status"] == "found":
+        return "right" if commits == [truth] else "wrong"
+    return f"{len(commits)} candidates, {'culprit among them' if truth in commits else 'culprit not among them'}"
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    table = Table(box=None, header_style="dim")
+    for name in ("bug", "seed", "answer", "probability", "verdict", "revisions", "runs", "time"):
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        answer = row["commits"][0][:12] if row.get("commits") else row["status"]
+        style = "green" if row["verdict"] == "right" else "red"
+        table.add_row(
+            row["bug"],
+            str(row["seed"]),
+            answer,
+            f"{row.get('confidence', 0):.2%}",
+            row["verdict"],
+            str(row["revisions_tested"]),
+            str(row["runs"]),
+            duration(row["wall_seconds"]),
+            style=style,
+        )
+    out.print(table)
+
+
+COMMANDS = (demo,)

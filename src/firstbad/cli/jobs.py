@@ -1,0 +1,109 @@
+"""``status``, ``show``, ``log``, ``cancel``: commands about jobs; the last job by default."""
+
+import time
+from typing import Any
+
+import click
+from rich.table import Table
+
+from firstbad.cli.output import clean, duration, out, say, say_json
+from firstbad.cli.result import job_state, print_result, result_json
+from firstbad.home import home
+from firstbad.session import bisection_log, fold, is_running
+from firstbad.store import Store, StoredJob
+
+_NUMBER = click.argument("number", metavar="[JOB]", type=int, required=False)
+_JSON = click.option("--json", "as_json", is_flag=True, help="one JSON object a job")
+
+
+def _store() -> Store:
+    return Store(home().database)
+
+
+@click.command(epilog="Example: firstbad status")
+@_NUMBER
+@_JSON
+def status(number: int | None, as_json: bool) -> None:
+    """Where jobs are: all of them, or one in detail."""
+    store = _store()
+    if number is not None and not as_json:
+        store.job(number)
+        print_result(store, home(), number)
+        return
+    rows = [_row(store, stored) for stored in ([store.job(number)] if number is not None else store.jobs())]
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    if not rows:
+        say("no jobs yet; `firstbad demo` makes one")
+        return
+    table = Table(box=None, header_style="dim")
+    for name in ("job", "kind", "state", "answer", "probability", "age", "title"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        answer = row["commits"][0][:12] if row.get("commits") else row["status"]
+        table.add_row(
+            str(row["job"]),
+            row["kind"],
+            row["state"],
+            answer,
+            f"{row['confidence']:.1%}" if "confidence" in row else "",
+            duration(row["age_seconds"]),
+            clean(row["crash_title"]),
+        )
+    out.print(table)
+
+
+def _row(store: Store, stored: StoredJob) -> dict[str, Any]:
+    events = store.events(stored.id)
+    state = fold(events, stored.job.title)
+    running = is_running(home().job(stored.id))
+    title = state.crash["title"] if state.crash else stored.job.title
+    return {
+        **result_json(store, stored.id),
+        "state": job_state(events, running, stored.cancelled),
+        "name": stored.job.name,
+        "crash_title": title,
+        "age_seconds": round(time.time() - stored.created, 1),
+    }
+
+
+@click.command(epilog="Example: firstbad show 3")
+@_NUMBER
+@_JSON
+def show(number: int | None, as_json: bool) -> None:
+    """The answer of a job and what it rests on."""
+    store = _store()
+    found = store.job(number).id
+    if as_json:
+        say_json(result_json(store, found))
+    else:
+        print_result(store, home(), found)
+
+
+@click.command(epilog="Example: firstbad log > bisect.log")
+@_NUMBER
+def log(number: int | None) -> None:
+    """The bisection log of a job, as far as it is."""
+    store = _store()
+    stored = store.job(number)
+    click.echo(bisection_log(stored.job, store.events(stored.id)), nl=False)
+
+
+@click.command(epilog="Example: firstbad cancel 3")
+@_NUMBER
+def cancel(number: int | None) -> None:
+    """Give a job up; what it learned is kept, `firstbad resume` goes on."""
+    store = _store()
+    stored = store.job(number)
+    events = store.events(stored.id)
+    if events and events[-1].kind == "finished":
+        say(f"job {stored.id} is finished")
+        return
+    store.cancel(stored.id)
+    running = is_running(home().job(stored.id))
+    say(f"job {stored.id} is being cancelled" if running else f"job {stored.id} is cancelled")
+
+
+COMMANDS = (status, show, log, cancel)

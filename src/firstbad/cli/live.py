@@ -1,0 +1,154 @@
+"""Watching a bisection: a live view on a terminal, plain lines elsewhere."""
+
+import time
+from collections import Counter
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from firstbad.cli.output import clean, duration, err
+from firstbad.session import State, Test, verdict_of
+from firstbad.store import Event
+
+_STYLES = {"bad": "red", "good": "green", "skip": "yellow", "": "cyan"}
+_ROWS = 12
+
+
+def outcomes(test: Test) -> str:
+    """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok``."""
+    if test.same_as:
+        return f"same kernel as {test.same_as[:12]}"
+    counts = Counter(run.outcome for run in test.runs)
+    words = {
+        "crash": "crashed",
+        "other": "other crash",
+        "ok": "ok",
+        "boot": "boot failed",
+        "infra": "infra problem",
+    }
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+
+
+def belief_line(state: State) -> str:
+    """What is believed after the last test that taught something."""
+    for test in reversed(state.tests):
+        facts = test.mark or test.data
+        if "left90" in facts:
+            rate = facts["rate"]
+            return (
+                f"{facts['left90']} commits hold 90%; most likely {facts['best'][:12]} "
+                f"({facts['best_probability']:.0%}); crash rate {rate[0]:.2f} ({rate[1]:.2f} to {rate[2]:.2f})"
+            )
+    return ""
+
+
+def time_left(state: State) -> float | None:
+    """Seconds that the search expects to need, None while it can't know."""
+    for test in reversed(state.tests):
+        if "left_seconds" in test.data:
+            return float(test.data["left_seconds"])
+    return None
+
+
+class PlainView:
+    """One line per fact, for logs and pipes."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def __enter__(self) -> "PlainView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def activity(self, text: str) -> None:
+        """Not told: a log needs facts only."""
+
+    def event(self, event: Event, state: State) -> None:
+        """Tell builds and verdicts."""
+        if event.kind == "build":
+            fact = event.data
+            what = f"does not build: {fact['error']}" if fact["error"] else f"built in {fact['seconds']:.1f} s"
+            self._line(f"{fact['commit'][:12]} {'known: ' if fact['cached'] else ''}{what}")
+        elif event.kind == "mark":
+            test = state.tests[-1]
+            self._line(
+                f"{test.commit[:12]} {verdict_of(test):4} {test.data['phase']:8} {outcomes(test):24} "
+                f"{test.data['title'][:60]}"
+            )
+            if belief_line(state) and test.data["phase"] in ("search", "confirm"):
+                left = time_left(state)
+                self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
+        elif event.kind == "crash":
+            self._line(f"the bug: {event.data['title']}")
+
+    def _line(self, text: str) -> None:
+        err.print(f"[{time.monotonic() - self._since:7.1f}] {clean(text)}", markup=False)
+
+
+class LiveView:
+    """What is built and run now, what is left, time spent and time left."""
+
+    def __init__(self, heading: str) -> None:
+        self._heading = heading
+        self._since = time.monotonic()
+        self._now = "starting"
+        self._state = State()
+        self._live = Live(get_renderable=self._render, console=err, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "LiveView":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+        err.print(self._table(len(self._state.tests)))
+
+    def activity(self, text: str) -> None:
+        """Show what is being done."""
+        self._now = text
+
+    def event(self, event: Event, state: State) -> None:
+        """Show the new state."""
+        self._state = state
+
+    def _render(self) -> RenderableType:
+        state = self._state
+        spent = time.monotonic() - self._since
+        left = time_left(state)
+        now = Text.assemble(("now  ", "dim"), (clean(self._now), "bold"))
+        clock = Text.assemble(
+            ("time ", "dim"),
+            f"{duration(spent)} spent",
+            f", about {duration(left)} left" if left is not None else "",
+            f"; {len(state.builds)} builds, {state.runs()} runs",
+        )
+        belief = Text.assemble(
+            ("left ", "dim"), belief_line(state) or "not known yet: the ends of the range come first"
+        )
+        return Group(Text(clean(self._heading), style="bold"), self._table(_ROWS), belief, clock, now)
+
+    def _table(self, rows: int) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("phase", "commit", "verdict", "runs", "title"):
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for test in self._state.tests[-rows:]:
+            verdict = verdict_of(test)
+            phase = test.data.get("release") or test.data["phase"]
+            style = _STYLES[verdict]
+            table.add_row(
+                clean(phase),
+                test.commit[:12],
+                Text(verdict or "...", style=style),
+                outcomes(test),
+                clean(test.data["title"]),
+            )
+        return table
+
+
+def view(heading: str, plain: bool) -> PlainView | LiveView:
+    """The live view on a terminal, plain lines otherwise."""
+    return PlainView() if plain or not err.is_terminal else LiveView(heading)

@@ -1,0 +1,43 @@
+"""What every command prints with: colours where they are wanted, nothing that a terminal could mistake."""
+
+import json
+import re
+from typing import Any
+
+from rich.console import Console
+
+# Rich leaves colours out when NO_COLOR is set or the output is no terminal.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Text from a console, a commit or a compiler without what could steer a terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """One line (or more) to stdout, taken literally."""
+    out.print(clean(text), style=style, markup=False)
+
+
+def say_error(text: str) -> None:
+    """One line to stderr."""
+    err.print(f"firstbad: {clean(text)}", style="red", markup=False)
+
+
+def say_json(data: Any) -> None:
+    """One JSON object on one line."""
+    print(json.dumps(data, ensure_ascii=False), flush=True)  # noqa: T201 - machine-readable output
+
+
+def duration(seconds: float) -> str:
+    """``7 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,150 @@
+"""A job's answer, for people and for scripts."""
+
+import time
+from itertools import pairwise
+from typing import Any
+
+from firstbad.cli.live import belief_line, outcomes, time_left
+from firstbad.cli.output import duration, say
+from firstbad.history.git import Repo
+from firstbad.history.graph import titles
+from firstbad.home import Home
+from firstbad.session import State, fold, is_running, verdict_of
+from firstbad.store import Event, Store, StoredJob
+
+_MEANING = {
+    "found": "",
+    "candidates": "not sure enough for one commit; the culprit is one of these",
+    "older_than_oldest": "the oldest tested release already has the bug",
+    "not_fixed": "the crash still happens on the head",
+}
+
+
+def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
+    """One word for where a job is: running, finished, failed, cancelled, interrupted, new."""
+    last = events[-1].kind if events else ""
+    if running:
+        return "running"
+    if last == "finished":
+        return "finished"
+    if last == "failed":
+        return "failed"
+    if cancelled or last == "cancelled":
+        return "cancelled"
+    return "interrupted" if events else "new"
+
+
+def result_json(store: Store, number: int) -> dict[str, Any]:
+    """The answer with its costs, as scripts get it."""
+    stored = store.job(number)
+    events = store.events(number)
+    state = fold(events, stored.job.title)
+    finished = state.finished or {}
+    costs = {
+        "revisions_tested": state.revisions_tested(),
+        "builds": len(state.builds),
+        "runs": state.runs(),
+        "build_seconds": round(state.build_seconds(), 1),
+        "test_seconds": round(state.test_seconds(), 1),
+        "wall_seconds": round(wall_seconds(events), 1),
+    }
+    keys = (
+        "status",
+        "commits",
+        "probabilities",
+        "confidence",
+        "boundary",
+        "title",
+        "noop",
+        "is_merge",
+        "to",
+        "cc",
+    )
+    found = {key: finished[key] for key in keys if key in finished}
+    return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
+
+
+def wall_seconds(events: list[Event]) -> float:
+    """Time from start to end without the breaks between an interruption and the resume after it."""
+    total = 0.0
+    for before, after in pairwise(events):
+        if after.kind not in ("started", "failed"):
+            total += after.time - before.time
+    return total
+
+
+def print_result(store: Store, place: Home, number: int, evidence: bool = True) -> None:
+    """The answer, then what it rests on."""
+    stored = store.job(number)
+    events = store.events(number)
+    state = fold(events, stored.job.title)
+    if state.finished is None:
+        _print_open(stored, events, state, is_running(place.job(number)))
+        return
+    _print_answer(stored, state)
+    if evidence:
+        _print_evidence(state)
+    say(
+        f"\nrevisions tested: {state.revisions_tested()}, runs: {state.runs()}, total time: "
+        f"{duration(wall_seconds(events))} (build: {duration(state.build_seconds())}, "
+        f"test: {duration(state.test_seconds())})",
+        style="dim",
+    )
+    say(f"log: firstbad log {number}", style="dim")
+
+
+def _print_answer(stored: StoredJob, state: State) -> None:
+    finished = state.finished or {}
+    word = "bad" if stored.job.kind == "cause" else "good"
+    if finished["status"] == "found":
+        say(finished["show"])
+        say(f"\nfirst {word} commit: {finished['commits'][0]} {finished['title']}", style="bold")
+        say(f"probability: {finished['probabilities'][0]:.2%}")
+        if finished["noop"]:
+            say(
+                "the kernel is the same without it: this answer contradicts itself, do not report it",
+                style="yellow",
+            )
+    else:
+        say(f"{finished['status']}: {_MEANING.get(finished['status']) or finished['why']}", style="bold")
+        if finished["boundary"]:
+            say(f"oldest revision that still crashes: {finished['boundary']}")
+        names = titles(Repo(stored.job.repo), finished["commits"]) if finished["commits"] else {}
+        for commit, probability in zip(finished["commits"], finished["probabilities"], strict=True):
+            say(f"  {probability:6.2%} {commit[:12]} {names.get(commit, '')}")
+    if finished.get("to"):
+        say(f"recipients: {', '.join(finished['to'])}")
+
+
+def _print_evidence(state: State) -> None:
+    if state.crash:
+        say(f"\nthe crash: {state.crash['title']}", style="bold")
+    finished = state.finished or {}
+    shown = [*finished["commits"][:1], *finished.get("parents", [])]
+    for commit in shown:
+        tally = state.tally(commit)
+        if tally.total:
+            role = "culprit" if commit in finished["commits"] else "parent "
+            say(
+                f"{role} {commit[:12]}: {tally.crashes} of {tally.total} runs crashed with it"
+                + (f", {tally.lost} with another bug" if tally.lost else "")
+            )
+
+
+def _print_open(stored: StoredJob, events: list[Event], state: State, running: bool) -> None:
+    where = job_state(events, running, stored.cancelled)
+    say(f"job {stored.id}: {stored.job.kind} bisection, {where}", style="bold")
+    failed = next((event.data["error"] for event in reversed(events) if event.kind == "failed"), "")
+    if failed and where == "failed":
+        say(f"why: {failed}")
+    for test in state.tests[-8:]:
+        say(
+            f"  {test.data['phase']:8} {test.commit[:12]} {verdict_of(test) or '...':5} {outcomes(test)}  {test.data['title']}"
+        )
+    if belief_line(state):
+        say(belief_line(state))
+    left = time_left(state)
+    if running and left is not None:
+        say(f"about {duration(left)} left (as of {duration(time.time() - events[-1].time)} ago)")
+    if not running:
+        say(f"go on with: firstbad resume {stored.id}", style="dim")

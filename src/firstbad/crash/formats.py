@@ -1,0 +1,118 @@
+"""The data of formats.toml, read once and compiled: kinds of oops, generic functions, types, clean-up rules."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+_MAX_TITLE = 120  # characters, as dashboards keep them
+
+
+@dataclass(frozen=True, slots=True)
+class TitleRule:
+    """How one kind of oops gets its title: the first rule of a format whose ``when`` is found applies."""
+
+    when: re.Pattern[str]
+    title: str
+    func: tuple[str, ...]
+    """Where the guilty function is looked for, in order: ``match``, ``raw``, ``rip``, ``stack``, ``stacks``."""
+    generic: re.Pattern[str]
+    """Functions that are never guilty under this rule (matched against the whole name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One kind of oops, see the head of formats.toml for what each field means."""
+
+    id: str
+    start: re.Pattern[str]
+    ignore: re.Pattern[str] | None
+    follows: bool
+    stack: bool
+    rules: tuple[TitleRule, ...]
+    example: str
+    expect: str
+
+    def begins(self, text: str) -> bool:
+        """Does an oops of this kind begin on the line ``text`` (printk prefix removed)?"""
+        return bool(self.start.search(text)) and not (self.ignore and self.ignore.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """Everything formats.toml says."""
+
+    formats: tuple[Format, ...]
+    any_start: re.Pattern[bytes]
+    """All start patterns as one alternation over raw console bytes; a hit is then checked line by line."""
+    generic: re.Pattern[str]
+    """Functions that are never guilty, whatever the kind of oops: reporting, copying, locking, system call entry."""
+    types: tuple[tuple[str, tuple[str, ...]], ...]
+    clean: tuple[tuple[re.Pattern[str], str], ...]
+
+    def begins(self, text: str) -> Format | None:
+        """The first format that begins on this line."""
+        return next((form for form in self.formats if form.begins(text)), None)
+
+
+def _alternation(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("(?:" + "|".join(f"(?:{pattern})" for pattern in patterns) + r")\Z")
+
+
+def _rule(entry: dict[str, Any], start: str, generic: list[str]) -> TitleRule:
+    return TitleRule(
+        re.compile(entry.get("when", start), re.MULTILINE),
+        entry["title"],
+        tuple(entry.get("func", ())),
+        _alternation(generic + entry.get("skip", [])),
+    )
+
+
+def _format(entry: dict[str, Any], generic: list[str]) -> Format:
+    ignore = entry.get("ignore", [])
+    return Format(
+        entry["id"],
+        re.compile(entry["start"], re.MULTILINE),
+        re.compile("|".join(ignore)) if ignore else None,
+        entry.get("follows", False),
+        entry.get("stack", True),
+        tuple(_rule(rule, entry["start"], generic + entry.get("skip", [])) for rule in entry["title"]),
+        entry["example"],
+        entry["expect"],
+    )
+
+
+@cache
+def load() -> Formats:
+    """Reads formats.toml (once a process)."""
+    data = tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
+    functions = data["functions"]
+    generic = functions["skip"] + functions["entry"]
+    # Group names may appear once in an alternation only.
+    starts = (re.sub(r"\(\?P<\w+>", "(?:", entry["start"]) for entry in data["format"])
+    return Formats(
+        tuple(_format(entry, generic) for entry in data["format"]),
+        re.compile("|".join(f"(?:{start})" for start in starts).encode("ascii"), re.MULTILINE),
+        _alternation(generic),
+        tuple((row["name"], tuple(row["prefixes"])) for row in data["type"]),
+        tuple((re.compile(row["find"]), row["with"]) for row in data["clean"]),
+    )
+
+
+def type_of(title: str) -> str:
+    """The kind of crash a title tells, such as ``KASAN-USE-AFTER-FREE-READ``; ``UNKNOWN`` if none."""
+    for name, prefixes in load().types:
+        if title.startswith(prefixes):
+            return name
+    return "UNKNOWN"
+
+
+def clean_title(title: str) -> str:
+    """A title without addresses, line numbers and counters, so that two runs of one bug give one title."""
+    text = "".join(char for char in title[: 4 * _MAX_TITLE] if " " <= char <= "~" or char == "\t")
+    for find, replacement in load().clean:
+        text = find.sub(replacement, text)
+    return " ".join(text.split())[:_MAX_TITLE].rstrip()

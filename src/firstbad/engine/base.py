@@ -1,0 +1,41 @@
+"""Where work runs. An engine has three methods; the session knows nothing else of it."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from firstbad.kernel.artifacts import Built
+from firstbad.vm.limits import MachineConfig, MachineRun
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Build one revision (full hash) of a repository."""
+
+    repo: Path
+    commit: str
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Boot a kernel and run the reproducer once. ``console`` is where the console's text is kept."""
+
+    kernel: Path
+    console: Path
+    machine: MachineConfig
+
+
+class Engine(Protocol):
+    """Places builds and runs; futures raise InfrastructureError or LostMachineError."""
+
+    machines: int
+
+    def build(self, request: BuildRequest) -> Future[Built]:
+        """Build, or find what was built before."""
+
+    def run(self, request: RunRequest) -> Future[MachineRun]:
+        """One boot, one run."""
+
+    def close(self) -> None:
+        """End everything that is under way and leave nothing behind."""

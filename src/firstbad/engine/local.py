@@ -1,0 +1,72 @@
+"""Builds and machines on this host, by threads."""
+
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from firstbad.crash import first_sign
+from firstbad.engine.base import BuildRequest, RunRequest
+from firstbad.history.git import Repo
+from firstbad.home import Home
+from firstbad.kernel.artifacts import Artifacts, Built
+from firstbad.kernel.build import Builder, Spec
+from firstbad.repro import Reproducer, prepare
+from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceleration, run_machine
+
+
+class LocalEngine:
+    """One builder and a few machines at a time.
+
+    ``machines`` is how many run in parallel: under emulation a machine keeps a host CPU busy for each of its own,
+    so more machines than host CPUs bring nothing.
+    """
+
+    def __init__(self, home: Home, spec: Spec, repro: Path, *, machines: int = 0, jobs: int = 0) -> None:
+        self.machines = machines or max(2, (os.cpu_count() or 1) // 2)
+        self.artifacts = Artifacts(home.artifacts, home.budget)
+        self.reproducer: Reproducer = prepare(repro, home.machines)
+        self._program = self.reproducer.program.read_bytes()
+        self._initramfs = build_initramfs(home.machines)
+        self._spec = spec
+        self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs)
+        self._cancel = threading.Event()
+        self._builds = ThreadPoolExecutor(1, "build")
+        self._runs = ThreadPoolExecutor(self.machines, "machine")
+        self._probing = threading.Lock()
+        self.acceleration: Acceleration | None = None
+
+    def build(self, request: BuildRequest) -> Future[Built]:
+        """Build, or find what was built before."""
+        return self._builds.submit(self._builder.build, Repo(request.repo), request.commit, self._spec, self._cancel)
+
+    def run(self, request: RunRequest) -> Future[MachineRun]:
+        """One boot, one run; the first call finds out whether KVM works here."""
+        return self._runs.submit(self._run, request)
+
+    def probe(self, kernel: Path) -> Acceleration:
+        """How machines run here, found out once with a kernel of this bisection."""
+        with self._probing:
+            if self.acceleration is None:
+                self.acceleration = probe_acceleration(kernel, self._initramfs)
+            return self.acceleration
+
+    def _run(self, request: RunRequest) -> MachineRun:
+        acceleration = self.probe(request.kernel)
+        request.console.parent.mkdir(parents=True, exist_ok=True)
+        return run_machine(
+            request.kernel,
+            self._initramfs,
+            self._program,
+            request.machine,
+            acceleration,
+            crash_sign=first_sign,
+            console_path=request.console,
+            cancel=self._cancel,
+        )
+
+    def close(self) -> None:
+        """End builds and machines that are under way."""
+        self._cancel.set()
+        self._runs.shutdown(wait=True, cancel_futures=True)
+        self._builds.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,141 @@
+"""One git repository, asked by subprocess: never through a shell, revisions after ``--end-of-options``."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstbad.errors import InfrastructureError, NotFoundError, UserError
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a person wants to know of a commit; ``message`` is the whole message."""
+
+    hash: str
+    title: str
+    author_email: str
+    message: str
+    parents: tuple[str, ...]
+
+
+class Repo:
+    """A git repository on this machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._checked = False
+
+    def git(self, *args: str, check: bool = True, binary_input: bytes | None = None) -> str:
+        """Run git and return its output (undecodable bytes replaced). Raises InfrastructureError."""
+        return self.run(*args, check=check, binary_input=binary_input).stdout.decode("utf-8", "replace")
+
+    def run(
+        self,
+        *args: str,
+        check: bool = True,
+        binary_input: bytes | None = None,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run git in this repository (or ``cwd``) with settings that its own configuration can't change."""
+        # A repository is hostile input: no hooks, no fsmonitor command, no pager, no prompts.
+        command = [
+            "git",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.fsmonitor=false",
+            "-C",
+            str(cwd or self.path),
+            *args,
+        ]
+        env = {
+            **os.environ,
+            **(env or {}),
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_PAGER": "cat",
+            "LC_ALL": "C",
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
+        try:
+            done = subprocess.run(command, capture_output=True, env=env, input=binary_input, check=False)
+        except FileNotFoundError:
+            raise InfrastructureError("git is not installed (apt-get install git)") from None
+        if check and done.returncode:
+            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise InfrastructureError(
+                f"git {args[0]} failed in {self.path}: {reason[-1] if reason else done.returncode}"
+            )
+        return done
+
+    def check(self) -> None:
+        """Raise UserError unless this is a git repository with at least one commit."""
+        done = self.run("rev-parse", "--git-dir", check=False)
+        if done.returncode:
+            detail = done.stderr.decode("utf-8", "replace").strip()
+            if "dubious ownership" in detail:
+                raise UserError(
+                    f"{self.path}: belongs to another user (git config --global --add safe.directory {self.path})"
+                )
+            raise UserError(f"{self.path}: not a git repository")
+        if not self.git("rev-list", "-n1", "--all").strip():
+            raise UserError(f"{self.path}: the repository is empty (no commits)")
+
+    def resolve(self, revision: str) -> str:
+        """Full hash of a revision. Raises UserError for one that begins with '-', NotFoundError if unknown."""
+        if revision.startswith("-") or not revision.strip():
+            raise UserError(f"not a revision: {revision!r}")
+        if not self._checked:
+            self.check()
+            self._checked = True
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
+        if done.returncode:
+            raise NotFoundError(f"{self.path}: unknown revision: {revision}")
+        return done.stdout.decode().strip()
+
+    def commit(self, revision: str) -> Commit:
+        """Facts of one commit."""
+        text = self.git(
+            "log",
+            "-1",
+            "--no-show-signature",
+            "--format=%H%x00%P%x00%ae%x00%s%x00%B",
+            "--end-of-options",
+            self.resolve(revision),
+        )
+        full, parents, email, title, message = text.split("\0", 4)
+        return Commit(full, title, email, message.rstrip("\n"), tuple(parents.split()))
+
+    def show(self, revision: str) -> str:
+        """The commit as ``git bisect`` prints the culprit: header, message, stat; no diff."""
+        return self.git(
+            "show",
+            "--no-color",
+            "--stat=128",
+            "--no-show-signature",
+            "--format=medium",
+            "--end-of-options",
+            revision,
+        ).rstrip("\n")
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Whether ``old`` is ``new`` or one of its ancestors; full hashes."""
+        done = self.run("merge-base", "--is-ancestor", "--end-of-options", old, new, check=False)
+        if done.returncode not in (0, 1):
+            raise InfrastructureError(f"git merge-base failed in {self.path}")
+        return done.returncode == 0
+
+    def tree(self, revision: str) -> str:
+        """Hash of the commit's tree: equal trees build equal kernels."""
+        return self.git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").strip()
+
+    def blob(self, revision: str, path: str) -> str | None:
+        """Text of one file at a revision, None where it is not there."""
+        done = self.run("cat-file", "-p", f"{revision}:{path}", check=False)
+        return None if done.returncode else done.stdout.decode("utf-8", "replace")
+
+    def common_dir(self) -> Path:
+        """The repository's own git directory, shared by its worktrees."""
+        text = self.git("rev-parse", "--path-format=absolute", "--git-common-dir").strip()
+        return Path(text)

@@ -1,0 +1,55 @@
+"""Where firstbad keeps what it makes: ``$FIRSTBAD_HOME``, else ``$XDG_DATA_HOME/firstbad``."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one data directory. The disk budget covers builds and the compile cache, in bytes."""
+
+    root: Path
+    budget: int
+
+    @property
+    def database(self) -> Path:
+        """Jobs and events."""
+        return self.root / "firstbad.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """Built kernels."""
+        return self.root / "artifacts"
+
+    @property
+    def builders(self) -> Path:
+        """Work trees and output directories."""
+        return self.root / "builders"
+
+    @property
+    def ccache(self) -> Path:
+        """The compile cache."""
+        return self.root / "ccache"
+
+    @property
+    def machines(self) -> Path:
+        """Initramfs and compiled reproducers."""
+        return self.root / "machines"
+
+    def job(self, number: int) -> Path:
+        """Consoles, the bisection log and the lock of one job."""
+        return self.root / "jobs" / str(number)
+
+
+def home() -> Home:
+    """The data directory that the environment names. ``FIRSTBAD_DISK_GIB`` is the disk budget, 20 by default."""
+    base = os.environ.get("FIRSTBAD_HOME")
+    root = Path(base) if base else Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "firstbad"
+    try:
+        gib = float(os.environ.get("FIRSTBAD_DISK_GIB", "20"))
+    except ValueError:
+        gib = 20.0
+    return Home(root.absolute(), int(gib * GIB))

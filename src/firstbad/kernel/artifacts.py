@@ -1,0 +1,106 @@
+"""Built kernels, kept by what they were built from; a build that failed is kept as the fact that it is."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Built:
+    """The result of building one revision. ``error`` is empty for a kernel, else the first error line.
+
+    ``directory`` holds ``bzImage``, ``vmlinux`` (may have been removed to save space), ``config``, ``build.log``
+    and ``compiled`` (source files that the build read, one a line). ``seconds`` is what the build took when it
+    was made; ``cached`` says that it was made before this call.
+    """
+
+    key: str
+    directory: Path
+    signature: str
+    compiler: str
+    seconds: float
+    error: str = ""
+    cached: bool = False
+
+    @property
+    def kernel(self) -> Path:
+        """The bootable image."""
+        return self.directory / "bzImage"
+
+    def compiled(self) -> frozenset[str]:
+        """Source files that this build read, relative to the tree."""
+        path = self.directory / "compiled"
+        return frozenset(path.read_text().split("\n")) if path.exists() else frozenset()
+
+
+class Artifacts:
+    """A directory of builds with a size limit."""
+
+    def __init__(self, directory: Path, limit_bytes: int) -> None:
+        self.directory = directory
+        self.limit_bytes = limit_bytes
+
+    def get(self, key: str) -> Built | None:
+        """A build that exists, and mark it as used now."""
+        directory = self.directory / key
+        try:
+            meta = json.loads((directory / "meta.json").read_text())
+            os.utime(directory / "meta.json")
+        except (FileNotFoundError, ValueError):
+            return None
+        if not meta["error"] and not (directory / "bzImage").exists():
+            return None
+        known = {field.name for field in fields(Built)}
+        return Built(**{**{k: v for k, v in meta.items() if k in known}, "directory": directory, "cached": True})
+
+    def put(self, key: str, made: Path, *, signature: str, compiler: str, seconds: float, error: str = "") -> Built:
+        """Take over the directory ``made`` (on the same file system), whole or not at all."""
+        directory = self.directory / key
+        built = Built(key, directory, signature, compiler, seconds, error)
+        meta = {k: v for k, v in asdict(built).items() if k not in ("directory", "cached")}
+        (made / "meta.json").write_text(json.dumps(meta, indent=1))
+        shutil.rmtree(directory, ignore_errors=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        made.rename(directory)
+        return built
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.lstat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+    def collect(self, keep: frozenset[str] = frozenset(), limit: int | None = None) -> int:
+        """Remove what was used longest ago until the limit holds; returns the bytes freed.
+
+        Debug information goes first (``vmlinux``: twenty times the image), then whole builds. Builds in ``keep``
+        and those used within the last hour stay: a run may be about to boot them.
+        """
+        limit = self.limit_bytes if limit is None else limit
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / ".gc.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            total = before = self.size()
+            metas = sorted(self.directory.glob("*/meta.json"), key=lambda path: path.stat().st_mtime)
+            for whole in (False, True):
+                for meta in metas:
+                    if total <= limit:
+                        break
+                    if whole and (meta.parent.name in keep or time.time() - meta.stat().st_mtime < 3600):
+                        continue
+                    total -= _remove(meta.parent if whole else meta.parent / "vmlinux")
+            return before - total
+
+
+def _remove(path: Path) -> int:
+    if path.is_dir():
+        size = sum(item.lstat().st_size for item in path.rglob("*") if item.is_file())
+        shutil.rmtree(path)
+        return size
+    if not path.exists():
+        return 0
+    size = path.lstat().st_size
+    path.unlink()
+    return size

@@ -1,0 +1,163 @@
+"""Builds one revision: check out, configure, make, sign, keep."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstbad.errors import BuildError, InfrastructureError
+from firstbad.history.git import Repo
+from firstbad.history.releases import base_release
+from firstbad.history.worktree import checkout
+from firstbad.kernel import config, process, toolchain
+from firstbad.kernel.artifacts import Artifacts, Built
+from firstbad.kernel.buildlog import first_error
+from firstbad.kernel.signature import signature
+
+# Same code, same bytes: who built it, where and when must not get into the binary.
+REPRODUCIBLE = {
+    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+    "KBUILD_BUILD_USER": "firstbad",
+    "KBUILD_BUILD_HOST": "firstbad",
+    "KBUILD_BUILD_VERSION": "1",
+    "LOCALVERSION": "",
+    "LC_ALL": "C",
+}
+_KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "CCACHE_MAXSIZE")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a build is made from, beside the revision: ``config`` is text, ``base`` a make target or "none"."""
+
+    config: str
+    base: str = "none"
+    toolchain: str = ""
+
+
+class Builder:
+    """One builder: a work tree, output directories by configuration, and the shared caches."""
+
+    def __init__(self, directory: Path, artifacts: Artifacts, ccache: Path, jobs: int = 0) -> None:
+        self.directory = directory
+        self.artifacts = artifacts
+        self.ccache = ccache
+        self.jobs = jobs or os.cpu_count() or 1
+
+    def build(self, repo: Repo, commit: str, spec: Spec, cancel: threading.Event | None = None) -> Built:
+        """The kernel of ``commit`` (full hash), from the store if it was built before.
+
+        A revision that does not build gives a ``Built`` with ``error``: that is a fact, kept like a kernel.
+        Raises InfrastructureError when the machine is at fault, process.Cancelled when ``cancel`` is set.
+        """
+        release = base_release(repo, commit)
+        version = release.version if release else None
+        tools = toolchain.choose(version, spec.toolchain)
+        made_from = (
+            repo.tree(commit),
+            config.digest(spec.config, spec.base, version),
+            tools.identity,
+            *tools.make,
+        )
+        key = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:32]
+        with process.builder_lock(self.directory):
+            known = self.artifacts.get(key)
+            if known is not None:
+                return known
+            step = _Step(self, repo, commit, spec, version, tools, cancel)
+            return step.make_artifact(key, made_from[1][:12])
+
+
+class _Step:
+    """One build in one output directory; the builder's lock is held."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        repo: Repo,
+        commit: str,
+        spec: Spec,
+        version: tuple[int, int, int] | None,
+        tools: toolchain.Toolchain,
+        cancel: threading.Event | None,
+    ) -> None:
+        self.builder, self.repo, self.commit, self.spec = builder, repo, commit, spec
+        self.version, self.tools, self.cancel = version, tools, cancel
+        self.source = builder.directory / "src"
+
+    def make_artifact(self, key: str, config_id: str) -> Built:
+        self.out = self.builder.directory / f"out-{self.tools.name}-{config_id}"
+        self.out.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
+        started = time.monotonic()
+        try:
+            signed, error = self._build(made)
+            seconds = time.monotonic() - started
+            return self.builder.artifacts.put(
+                key,
+                made,
+                signature=signed,
+                compiler=self.tools.identity,
+                seconds=round(seconds, 3),
+                error=error,
+            )
+        except OSError as problem:
+            raise InfrastructureError(f"building {self.commit[:12]}: {problem}") from problem
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def _build(self, made: Path) -> tuple[str, str]:
+        self.log = made / "build.log"
+        try:
+            checkout(self.repo, self.source, self.commit)
+            config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version)
+            self._make("bzImage")
+            signed = signature(self.out / "vmlinux")
+        except BuildError as error:
+            return "", error.first_error
+        shutil.copyfile(self.out / "arch/x86/boot/bzImage", made / "bzImage")
+        shutil.copyfile(self.out / "vmlinux", made / "vmlinux")
+        shutil.copyfile(self.out / ".config", made / "config")
+        (made / "compiled").write_text("\n".join(sorted(compiled_files(self.out, self.source))))
+        return signed, ""
+
+    def _make(self, *targets: str, **variables: str) -> None:
+        command = [
+            "make",
+            f"-j{self.builder.jobs}",
+            f"O={self.out}",
+            f"CC=ccache {self.tools.cc}",
+            f"HOSTCC=ccache {self.tools.cc}",
+            *self.tools.make,
+            *(f"{k}={v}" for k, v in variables.items()),
+            *targets,
+        ]
+        env = {key: os.environ[key] for key in _KEPT_ENV if key in os.environ}
+        env |= REPRODUCIBLE | process.mark(self.builder.directory) | {"CCACHE_DIR": str(self.builder.ccache)}
+        with self.log.open("ab") as log:
+            status = process.run(command, log, env=env, cwd=self.source, cancel=self.cancel)
+        if status:
+            line, ours = first_error(self.log)
+            if ours:
+                raise InfrastructureError(f"building {self.commit[:12]}: {line}")
+            raise BuildError(line, str(self.log))
+
+
+_WORD = re.compile(r"[^\s\\]+\.(?:c|h|S|lds)(?=[\s\\]|$)")
+
+
+def compiled_files(out: Path, source: Path) -> set[str]:
+    """Files of the tree that the last build read, from Kbuild's ``.cmd`` files; paths relative to the tree."""
+    prefixes = (f"{source}/", f"{os.path.relpath(source, out)}/")
+    found: set[str] = set()
+    for path in out.rglob(".*.o.cmd"):
+        for word in set(_WORD.findall(path.read_text(errors="replace"))):
+            for prefix in prefixes:
+                if word.startswith(prefix):
+                    found.add(os.path.normpath(word[len(prefix) :]))
+    return found

@@ -1,0 +1,41 @@
+"""The configuration of one revision: the job's, what our machines need, then the tree's own olddefconfig."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from firstbad.kernel import data
+
+Make = Callable[..., None]
+
+
+def machine_options(version: data.Version | None) -> str:
+    """Lines that are appended to every configuration so that our machines can boot it."""
+    rules = data.load("machine_config.toml")["option"]
+    return "".join(f"CONFIG_{rule['name']}={rule['value']}\n" for rule in rules if data.applies(rule, version))
+
+
+def digest(text: str, base: str, version: data.Version | None) -> str:
+    """Identity (sha256 hex) of what a configuration is made from, before the tree's Kconfig has its say."""
+    return hashlib.sha256("\0".join((base, text, machine_options(version))).encode()).hexdigest()
+
+
+def write_config(make: Make, out: Path, text: str, base: str, version: data.Version | None) -> None:
+    """Make ``out/.config`` for the revision that is checked out.
+
+    It is made anew from the job's text each time, never from the last revision's result, so it does not depend
+    on the order of builds; the file is replaced only when it differs, so that nothing is rebuilt in vain.
+    ``make(*targets, KEY=value)`` runs make in the tree and raises BuildError.
+    """
+    fresh = out / ".config.firstbad"
+    fresh.unlink(missing_ok=True)
+    if base != "none":
+        make(base, KCONFIG_CONFIG=str(fresh))
+    with fresh.open("a") as file:  # later lines win over earlier ones in Kconfig
+        file.write("\n" + text.rstrip("\n") + "\n" + machine_options(version))
+    make("olddefconfig", KCONFIG_CONFIG=str(fresh))
+    current = out / ".config"
+    if current.exists() and current.read_bytes() == fresh.read_bytes():
+        fresh.unlink()
+    else:
+        fresh.replace(current)

@@ -1,0 +1,30 @@
+"""Access to this package's data files, whose rules are bounded by releases."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+Version = tuple[int, int, int]
+
+
+@cache
+def load(name: str) -> dict[str, Any]:
+    """One packaged TOML file."""
+    return tomllib.loads(files("firstbad.kernel").joinpath(name).read_text())
+
+
+def version_of(tag: str) -> Version:
+    """``v6.1`` as ``(6, 1, 0)``; the data files name final releases only. Raises ValueError."""
+    numbers = [int(part) for part in tag.removeprefix("v").split(".")]
+    if not 2 <= len(numbers) <= 3:
+        raise ValueError(f"not a release: {tag}")
+    return (numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else 0)
+
+
+def applies(rule: dict[str, Any], version: Version | None) -> bool:
+    """Whether a rule's ``from``/``until`` holds the version; an unknown version is held by every rule."""
+    if version is None:
+        return True
+    low, high = rule.get("from"), rule.get("until")
+    return (low is None or version_of(low) <= version) and (high is None or version <= version_of(high))

@@ -1,0 +1,105 @@
+"""Long-running host programs: killed as a group, dead when we are, and found again after a crash of ours."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from firstbad.errors import InfrastructureError
+
+_MARK = "FIRSTBAD_BUILDER"
+
+
+class Cancelled(Exception):
+    """The work was given up because the caller asked for that."""
+
+
+def run(
+    command: Sequence[str],
+    log: IO[bytes],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    cancel: threading.Event | None,
+) -> int:
+    """Run a command with its output in ``log``; returns its exit status. Raises Cancelled.
+
+    Whatever ends the call, none of the command's processes is left: they share a process group, and
+    ``setpriv --pdeathsig`` ends the first of them when this process is killed.
+    """
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=cwd,
+        start_new_session=True,
+        # The lock on the builder is inherited on purpose, see builder_lock.
+        close_fds=False,
+    )
+    try:
+        while process.poll() is None:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return process.returncode
+
+
+@contextlib.contextmanager
+def builder_lock(directory: Path, patience: float = 20.0) -> Iterator[None]:
+    """Hold a builder directory alone.
+
+    The lock is inherited by the compilers that run under it: when a previous owner was killed and its compilers
+    still write, the lock is busy. They carry the directory's name in their environment and are ended. Another
+    living firstbad that builds here is waited for, ``patience`` seconds, then InfrastructureError is raised.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+") as lock:
+        deadline = time.monotonic() + patience
+        while not _try_lock(lock.fileno()):
+            lock.seek(0)
+            owner = lock.read().strip()
+            if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
+                _end_orphans(directory)
+            elif time.monotonic() > deadline:
+                raise InfrastructureError(f"{directory} is in use by process {owner}")
+            time.sleep(0.05)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        os.set_inheritable(lock.fileno(), True)
+        yield
+
+
+def mark(directory: Path) -> dict[str, str]:
+    """Environment by which processes of this builder are known."""
+    return {_MARK: str(directory)}
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _end_orphans(directory: Path) -> None:
+    wanted = f"{_MARK}={directory}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)

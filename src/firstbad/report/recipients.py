@@ -1,0 +1,48 @@
+"""Who is told about a commit: the people whom its message names as involved."""
+
+import re
+from collections.abc import Iterable
+from email.utils import parseaddr
+
+# "Reviewed-by:", "Acked-by:", "Tested-by:", "Reported-and-tested-by:", "Signed-off-by:" at the beginning of a line.
+# "Cc:" and a plain "Reported-by:" name people who did not vouch for the commit.
+_TAG = re.compile(
+    r"(?:(?:\w{1,40}-and-)?(?:[Rr]eviewed|[Aa]cked|[Tt]ested)(?:-\w{1,40}){1,4}|Signed-off-by):"
+    r"[ \t]*(?P<who>[^\n]{1,400})"
+)
+_ADDRESS = re.compile(r"[^\s@<>\"(),:;]{1,200}@[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9-]{1,63}){1,8}")
+_LIST_HOSTS = ("vger.kernel.org", "kvack.org", "googlegroups.com", "lists.linux.dev", "lore.kernel.org")
+
+
+def recipients(commit_message: str, author_email: str) -> tuple[list[str], list[str]]:
+    """To and Cc for a commit: its author and those who signed, reviewed, acknowledged or tested it; lists go to Cc.
+
+    Addresses are lower-cased, sorted and unique.  What is no address, and the stable list, is dropped.
+    """
+    found = [author_email]
+    for line in commit_message.splitlines():
+        tag = _TAG.match(line)
+        if tag:
+            found.append(tag["who"])
+    return split_lists(address for address in map(address_of, found) if address)
+
+
+def address_of(text: str) -> str:
+    """The lower-case address in ``Name <address>`` or ``address``; empty if there is none, or it is nobody's."""
+    _, address = parseaddr(text.split(" #", 1)[0].strip()[:400])
+    address = address.lower()
+    if not _ADDRESS.fullmatch(address) or address.startswith("stable@"):
+        return ""
+    return address
+
+
+def is_list(address: str) -> bool:
+    """Is this the address of a mailing list?  Told by its host."""
+    host = address.rpartition("@")[2]
+    return host in _LIST_HOSTS or host.startswith("lists.")
+
+
+def split_lists(addresses: Iterable[str]) -> tuple[list[str], list[str]]:
+    """People, and mailing lists; both sorted and unique."""
+    unique = sorted(set(addresses))
+    return [each for each in unique if not is_list(each)], [each for each in unique if is_list(each)]

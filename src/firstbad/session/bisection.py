@@ -1,0 +1,285 @@
+"""The loop: propose, evaluate, record. Every fact is in the event log before anything is done with it."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+from firstbad.crash import symbolize
+from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
+from firstbad.errors import InfrastructureError, UserError
+from firstbad.history.git import Repo
+from firstbad.home import Home
+from firstbad.job import Job
+from firstbad.kernel.artifacts import Artifacts, Built
+from firstbad.kernel.build import Spec
+from firstbad.report import recipients
+from firstbad.session.decide import Decider, Finish, Step, find_ends
+from firstbad.session.outcome import Run, judge, to_event
+from firstbad.session.state import State, Test, apply, fold
+from firstbad.session.view import stack_files
+from firstbad.store import Event, Store
+from firstbad.vm import MachineConfig, MachineRun
+
+INFRA_LIMIT = 6  # runs in a row that this machine failed, after which going on makes no sense
+
+
+class Cancelled(Exception):
+    """The job was given up by ``firstbad cancel``."""
+
+
+class Observer(Protocol):
+    """Who watches: a live view, plain lines, a test."""
+
+    def event(self, event: Event, state: State) -> None:
+        """An event was recorded; ``state`` already holds it."""
+
+    def activity(self, text: str) -> None:
+        """What is being done right now."""
+
+
+def make_engine(home: Home, job: Job) -> LocalEngine:
+    """The local engine for a job. Raises UserError when the reproducer does not compile."""
+    spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain)
+    return LocalEngine(home, spec, job.repro, machines=job.machine.parallel, jobs=job.build.jobs)
+
+
+@contextlib.contextmanager
+def job_lock(directory: Path) -> Iterator[None]:
+    """Only one process works on a job. Raises UserError that names the other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UserError(f"job {directory.name} is running (process {lock.read().strip()})") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def is_running(directory: Path) -> bool:
+    """Whether a process works on the job with this directory."""
+    if not (directory / "lock").exists():
+        return False
+    with (directory / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class Bisection:
+    """One job from where its events left off to its end."""
+
+    def __init__(
+        self,
+        store: Store,
+        number: int,
+        home: Home,
+        observer: Observer,
+        engine: Callable[[Home, Job], Engine] = make_engine,
+    ) -> None:
+        self.store, self.number, self.home, self.observer = store, number, home, observer
+        self.job = store.job(number).job
+        self.repo = Repo(self.job.repo)
+        self.ends = find_ends(self.repo, self.job)
+        self.engine = engine(home, self.job)
+        self.artifacts = Artifacts(home.artifacts, home.budget)
+        self.decider = Decider(self.repo, self.job, self.ends, self.engine.machines, self._compiled)
+        self.state: State = fold(store.events(number), self.job.title)
+        self._compiled_at: dict[str, frozenset[str]] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Go on until the answer; returns the data of the ``finished`` event.
+
+        Raises BisectionError (it could not be done), InfrastructureError, Cancelled. Nothing is left running.
+        """
+        try:
+            with job_lock(self.home.job(self.number)):
+                if self.state.finished is None:
+                    self._begin()
+                while self.state.finished is None:
+                    step = self.decider.propose(self.state)
+                    if isinstance(step, Finish):
+                        self._finish(step)
+                    else:
+                        self._evaluate(step)
+                return self.state.finished
+        finally:
+            self.engine.close()
+
+    def _record(self, kind: str, data: dict[str, Any]) -> Event:
+        event = self.store.append(self.number, kind, data)
+        apply(self.state, event, self.job.title)
+        self.observer.event(event, self.state)
+        return event
+
+    def _begin(self) -> None:
+        self._record("started", {"start": self.ends.start, "head": self.ends.head, "kind": self.job.kind})
+
+    def _check_cancelled(self) -> None:
+        if self.store.job(self.number).cancelled:
+            self._record("cancelled", {})
+            raise Cancelled
+
+    def _evaluate(self, step: Step) -> None:
+        self._check_cancelled()
+        last = self.state.tests[-1] if self.state.tests else None
+        if last is None or last.mark is not None or last.commit != step.commit:
+            title = self.decider.views.titles.get(step.commit) or self.repo.commit(step.commit).title
+            self._record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
+        built = self._build(step.commit)
+        twin = self.state.by_signature(built.signature, step.commit) if not built.error else None
+        if twin and step.phase == "search" and not self.state.tally(step.commit).total:
+            self._record("same", {"commit": step.commit, "as": twin})
+        elif not built.error:
+            self._run_batch(step, built)
+            self._learn_bug(step, built)
+        self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
+
+    def _build(self, commit: str) -> Built:
+        self.observer.activity(f"building {commit[:12]}")
+        future = self.engine.build(BuildRequest(self.job.repo, commit))
+        while not wait([future], timeout=1).done:
+            self._check_cancelled()
+        built = future.result()
+        if commit not in self.state.builds:
+            self._record(
+                "build",
+                {
+                    "commit": commit,
+                    "key": built.key,
+                    "signature": built.signature,
+                    "compiler": built.compiler,
+                    "seconds": built.seconds,
+                    "error": built.error,
+                    "cached": built.cached,
+                },
+            )
+            keep = frozenset(build.key for build in self.state.builds.values())
+            self.artifacts.collect(keep)
+        return built
+
+    def _run_batch(self, step: Step, built: Built) -> None:
+        """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
+        ones, which are the clean ones, would make the crash rate look higher than it is)."""
+        pending: set[Future[MachineRun]] = set()
+        first, submitted, infra, stop = self.state.tally(step.commit).total, 0, 0, False
+        since = time.monotonic()
+        while pending or (submitted < step.runs and not stop):
+            while len(pending) < self.engine.machines and submitted < step.runs and not stop:
+                pending.add(self._submit(step.commit, built, first + submitted))
+                submitted += 1
+            self.observer.activity(f"running {step.commit[:12]}: {submitted}/{step.runs}")
+            done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                now = time.monotonic()
+                run = self._judged(step.commit, future.result(), now - since)
+                since = now
+                infra = infra + 1 if run.outcome == "infra" else 0
+                stop = stop or (run.outcome == "crash" and not step.all_runs)
+            if infra >= INFRA_LIMIT:
+                raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
+            stop = stop or step.commit in self.state.untestable()
+            self._check_cancelled()
+
+    def _submit(self, commit: str, built: Built, index: int) -> Future[MachineRun]:
+        wanted = self.job.machine
+        machine = MachineConfig(
+            cpus=wanted.cpus,
+            memory_mb=wanted.memory_mb,
+            append=wanted.append,
+            boot_seconds=wanted.boot_seconds,
+            run_seconds=wanted.run_seconds,
+        )
+        console = self.home.job(self.number) / "consoles" / f"{commit[:12]}-{index:03}.txt"
+        return self.engine.run(RunRequest(built.kernel, console, machine))
+
+    def _judged(self, commit: str, done: MachineRun, wall: float) -> Run:
+        run = judge(done, self.state.bug)
+        self._record(
+            "run",
+            {
+                "commit": commit,
+                "wall": round(wall, 3),
+                "boot_seconds": round(done.boot_seconds, 3),
+                "run_seconds": round(done.run_seconds, 3),
+                "ended": done.ended,
+                **to_event(run),
+            },
+        )
+        return run
+
+    def _learn_bug(self, step: Step, built: Built) -> None:
+        """After the first crashes: which bug this is, and what its stack says of the source."""
+        if self.state.bug is None and self.decider.start_is_known(self.state):
+            self._record("bug", {"commit": step.commit})
+        if self.state.crash is not None or self.state.bug is None:
+            return
+        runs = [run for test in self.state.tests for run in test.runs]
+        for run in runs:
+            if run.outcome == "crash" and run.report and self.state.bug.same(run.report).probability > 0.5:
+                text = self._symbolized(run, built)
+                self._record("crash", {"title": run.title, "report": text[:20_000], "files": stack_files(text)})
+                return
+
+    def _symbolized(self, run: Run, built: Built) -> str:
+        assert run.report is not None  # noqa: S101 - the caller looked
+        vmlinux = built.directory / "vmlinux"
+        if not vmlinux.exists():
+            return run.report.report
+        try:
+            return symbolize(run.report.report, vmlinux, str(self.home.builders / "0" / "src"))
+        except Exception as error:  # a crash report without lines is worth more than none: drgn reads hostile ELF
+            self.observer.activity(f"no symbols: {error}")
+            return run.report.report
+
+    def _compiled(self, commit: str) -> frozenset[str]:
+        build = self.state.builds.get(commit)
+        if build is None:
+            return frozenset()
+        if commit not in self._compiled_at:
+            built = self.artifacts.get(build.key)
+            self._compiled_at[commit] = built.compiled() if built else frozenset()
+        return self._compiled_at[commit]
+
+    def _finish(self, finish: Finish) -> None:
+        data: dict[str, Any] = {
+            "status": finish.status,
+            "commits": finish.commits,
+            "probabilities": [round(p, 6) for p in finish.probabilities],
+            "confidence": round(finish.confidence, 6),
+            "boundary": finish.boundary,
+            "why": finish.why,
+        }
+        if finish.status == "found":
+            culprit = self.repo.commit(finish.commits[0])
+            to, cc = recipients(culprit.message, culprit.author_email)
+            data |= {
+                "title": culprit.title,
+                "show": self.repo.show(culprit.hash),
+                "to": to,
+                "cc": cc,
+                "parents": list(culprit.parents),
+                "is_merge": len(culprit.parents) > 1,
+                "noop": self._is_noop(culprit.hash, culprit.parents),
+            }
+        self._record("finished", data)
+
+    def _is_noop(self, culprit: str, parents: tuple[str, ...]) -> bool:
+        builds = self.state.builds
+        own = builds[culprit].signature if culprit in builds else ""
+        return bool(own) and any(parent in builds and builds[parent].signature == own for parent in parents)
+
+
+def verdict_of(test: Test) -> str:
+    """``good``, ``bad`` or ``skip`` of a test that has ended; empty while it is under way."""
+    return str(test.mark["verdict"]) if test.mark else ""

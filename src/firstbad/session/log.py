@@ -1,0 +1,182 @@
+"""The bisection log of a job, rendered from its events as far as they go."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+from firstbad.job import Job
+from firstbad.report import LogWriter
+from firstbad.session.outcome import Run
+from firstbad.session.state import State, Test, fold
+from firstbad.store import Event
+
+
+@dataclass
+class _Block:
+    """One revision as the log shows it: tests of it that followed each other directly are one."""
+
+    tests: list[Test] = field(default_factory=list)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.tests[0].data
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for test in self.tests for run in test.runs]
+
+    @property
+    def mark(self) -> dict[str, Any] | None:
+        return self.tests[-1].mark
+
+
+def bisection_log(job: Job, events: Sequence[Event]) -> str:
+    """The log in the format that bisection logs of the kernel have had since 2019.
+
+    Lines of our own begin with ``# firstbad:`` and say what was believed before and after a test.
+    """
+    state = fold(events, job.title)
+    return _Renderer(job, state, events).render()
+
+
+class _Renderer:
+    def __init__(self, job: Job, state: State, events: Sequence[Event]) -> None:
+        self.job, self.state, self.events = job, state, events
+        self.writer = LogWriter()
+        self.flaky = False
+        self.searching = False
+
+    def render(self) -> str:
+        if not self.state.started:
+            return ""
+        self.writer.begin(self.job.kind, self.state.started[0]["start"])
+        for block in _blocks(self.state.tests):
+            self._test(block)
+        if self.state.finished:
+            self._finish(self.state.finished)
+        elif self.events[-1].kind == "failed":
+            self._failed(self.events[-1].data["error"])
+        return self.writer.text()
+
+    def _test(self, block: _Block) -> None:
+        data = block.data
+        if data["phase"] == "release":
+            self.writer.testing_release(data["release"])
+        elif data["phase"] == "head":
+            self.writer.testing_head(data["commit"])
+        elif data["phase"] in ("search", "confirm"):
+            self._announce(data)
+        build = self.state.builds.get(data["commit"])
+        if build is None:
+            return
+        outcomes = [run.verdict() for run in block.runs]
+        self.writer.test(data["commit"], build.compiler, build.signature or None, outcomes, build.error or None)
+        if block.tests[-1].same_as:
+            self.writer.note(f"same kernel as {block.tests[-1].same_as}, not run again")
+        self._strangers(block)
+        self._verdict(block)
+
+    def _announce(self, data: dict[str, Any]) -> None:
+        if not self.searching:
+            self.searching = True
+            self.writer.bisect_start(*data["bounds"])
+        left = max(0, data["left90"] - 1)
+        self.writer.remaining(left // 2, math.ceil(math.log2(left + 1)) if left else 0, data["commit"], data["title"])
+        why = f"before: {_belief(data)}"
+        if data["phase"] == "confirm":
+            why += "; this test confirms the answer"
+        elif "bits" in data:
+            why += f"; this test: {data['bits']:.2f} bits expected in {data['expected_seconds']:.0f} s"
+        self.writer.note(why)
+
+    def _strangers(self, block: _Block) -> None:
+        for run in {run.title: run for run in block.runs if run.outcome == "other"}.values():
+            self.writer.note(f"not counted: {run.title}: {run.why} (the bug with probability {run.same:.2f})")
+
+    def _verdict(self, block: _Block) -> None:
+        mark = block.mark
+        if mark is None:
+            return
+        crashed = sum(run.outcome == "crash" for run in block.runs)
+        if mark["verdict"] == "bad" and crashed * 2 < len(block.runs) and not self.flaky:
+            self.flaky = True
+            self.writer.seems_flaky()
+        if "p_bug" in mark and block.data["phase"] != "initial":
+            self.writer.note(f"after: the bug is here with probability {mark['p_bug']:.4f}; {_belief(mark)}")
+        if block.data["phase"] in ("search", "confirm"):
+            self.writer.mark(self._word(mark["verdict"]), block.data["commit"])
+
+    def _word(self, verdict: str) -> Literal["good", "bad", "skip"]:
+        # In a fix bisection git looks for the first commit without the crash: that is its "bad".
+        if self.job.kind == "fix":
+            verdict = {"good": "bad", "bad": "good"}.get(verdict, verdict)
+        return cast(Literal["good", "bad", "skip"], verdict)
+
+    def _finish(self, data: dict[str, Any]) -> None:
+        side: Literal["bad", "good"] = "bad" if self.job.kind == "cause" else "good"
+        if data["status"] == "found":
+            self.writer.culprit(data["show"])
+            self._signatures(data)
+        elif len(data["commits"]) > 1 and all(self._untestable(commit) for commit in data["commits"][1:]):
+            self.writer.only_skipped(data["commits"])
+        self._totals()
+        if data["status"] == "found":
+            self.writer.note(f"probability {data['confidence']:.6f}")
+            self.writer.found(data["commits"][0], data["title"], side)
+            self.writer.recipients(data["to"], data["cc"])
+            self._crash()
+        elif data["status"] == "candidates":
+            self.writer.candidates(data["commits"], side)
+        elif data["status"] == "not_fixed":
+            self.writer.not_fixed(self._title(self.state.started[0]["head"]))
+        else:
+            self.writer.older(self._title(data["boundary"]))
+            self._crash()
+
+    def _failed(self, error: str) -> None:
+        if "wasn't reproduced" in error:
+            self.writer.not_reproduced()
+        else:
+            self.writer.error(error)
+
+    def _signatures(self, data: dict[str, Any]) -> None:
+        own = self.state.builds.get(data["commits"][0])
+        for parent in data["parents"][:1]:
+            other = self.state.builds.get(parent)
+            if own and other and other.signature:
+                self.writer.signatures(own.signature, other.signature)
+
+    def _totals(self) -> None:
+        if self.flaky:
+            self.writer.flaky()
+        build, test = self.state.build_seconds(), self.state.test_seconds()
+        self.writer.totals(self.state.revisions_tested(), build, test)
+
+    def _crash(self) -> None:
+        if self.job.kind == "cause" and self.state.crash:
+            self.writer.crash(self.state.crash["title"], self.state.crash["report"])
+
+    def _untestable(self, commit: str) -> bool:
+        return commit in self.state.untestable()
+
+    def _title(self, commit: str) -> str:
+        return next((test.data["title"] for test in self.state.tests if test.commit == commit), commit)
+
+
+def _blocks(tests: Sequence[Test]) -> list[_Block]:
+    blocks: list[_Block] = []
+    for test in tests:
+        if blocks and blocks[-1].data["commit"] == test.commit:
+            blocks[-1].tests.append(test)
+        else:
+            blocks.append(_Block([test]))
+    return blocks
+
+
+def _belief(data: dict[str, Any]) -> str:
+    rate = data["rate"]
+    return (
+        f"{data['left90']} commits hold 90%, most likely {data['best']} ({data['best_probability']:.4f}), "
+        f"crash rate {rate[0]:.3f}"
+    )

@@ -1,0 +1,98 @@
+"""What one run says: the bug, another crash, nothing, or only that something else failed."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from firstbad.crash import Bug, Report, parse
+from firstbad.vm import MachineRun
+
+Outcome = Literal["crash", "other", "ok", "boot", "infra"]
+
+# A report whose probability to be the bug is above this counts as the bug; below, the run is lost to something else.
+SAME = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. ``title`` is a crash title or a reason; ``same`` the probability that the crash is the bug."""
+
+    outcome: Outcome
+    title: str = ""
+    same: float = 0.0
+    why: str = ""
+    report: Report | None = None
+
+    def verdict(self) -> str:
+        """The run as a bisection log says it."""
+        words = {
+            "crash": "crashed: ",
+            "other": "crashed: ",
+            "boot": "boot failed: ",
+            "infra": "infra problem: ",
+        }
+        return "OK" if self.outcome == "ok" else words[self.outcome] + self.title
+
+
+def judge(run: MachineRun, bug: Bug | None) -> Run:
+    """Read a run's console. Without a known bug every crash counts as one (the start commit, before its title)."""
+    if run.ended == "infrastructure":
+        return Run("infra", run.detail or "machine did not start")
+    report = parse(run.console)
+    if not run.booted:
+        return Run("boot", report.title if report else run.detail or "no sign of life", report=report)
+    if report is not None:
+        if bug is None:
+            return Run("crash", report.title, 1.0, "first crash seen", report)
+        match = bug.same(report)
+        return Run(
+            "crash" if match.probability > SAME else "other",
+            report.title,
+            match.probability,
+            match.why,
+            report,
+        )
+    if run.ended in ("finished", "timeout"):
+        return Run("ok")
+    if run.ended == "lost":
+        return Run("infra", "lost connection to test machine")
+    # A hang without a report has one name for all bugs: it is the bug only if that is how the bug shows.
+    title = "no output from test machine" if run.ended == "hang" else "kernel died without a report"
+    known = bug is not None and title in bug.titles
+    return Run("crash" if known else "other", title, 0.9 if known else 0.2, "no report to compare")
+
+
+def to_event(run: Run) -> dict[str, Any]:
+    """The run as event data: all that later decisions need."""
+    data: dict[str, Any] = {
+        "outcome": run.outcome,
+        "title": run.title,
+        "same": round(run.same, 4),
+        "why": run.why,
+    }
+    if run.report is not None:
+        data["report"] = {
+            "type": run.report.type,
+            "frame": run.report.frame,
+            "frames": list(run.report.frames)[:40],
+            "text": run.report.report[:20_000],
+        }
+    return data
+
+
+def from_event(data: dict[str, Any]) -> Run:
+    """Inverse of :func:`to_event`."""
+    report = None
+    if "report" in data:
+        kept = data["report"]
+        report = Report(
+            title=data["title"],
+            type=kept["type"],
+            frame=kept["frame"],
+            frames=tuple(kept["frames"]),
+            report=kept["text"],
+            start=0,
+            end=0,
+            corrupted=False,
+            panicked=False,
+        )
+    return Run(data["outcome"], data["title"], data["same"], data["why"], report)

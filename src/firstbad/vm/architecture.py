@@ -1,0 +1,79 @@
+"""How QEMU plays each architecture's machine: reads ``machines.toml``."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from firstbad.errors import UserError
+from firstbad.vm.limits import Acceleration, MachineConfig
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One table of ``machines.toml``, where the fields are explained."""
+
+    qemu: str
+    package: str
+    machine: str
+    cpu: dict[str, str]
+    devices: tuple[str, ...]
+    append: tuple[str, ...]
+
+
+@cache
+def _tables() -> dict[str, Architecture]:
+    text = resources.files("firstbad.vm").joinpath("machines.toml").read_text()
+    return {
+        name: Architecture(
+            **{**table, "devices": tuple(table["devices"]), "append": tuple(table["append"])},
+        )
+        for name, table in tomllib.loads(text).items()
+    }
+
+
+def architecture(name: str) -> Architecture:
+    """The machine of one architecture, named as ``uname -m`` names it.
+
+    Raises UserError for one that ``machines.toml`` does not describe.
+    """
+    try:
+        return _tables()[name]
+    except KeyError:
+        known = ", ".join(sorted(_tables()))
+        raise UserError(f"no machine of architecture {name!r} (known: {known})") from None
+
+
+_ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
+
+
+def qemu_command(
+    kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Acceleration, control: int
+) -> list[str]:
+    """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number).
+
+    QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us.
+    """
+    machine = architecture(config.arch)
+    append = " ".join([*machine.append, *config.append.split()])
+    return [
+        *("setpriv", "--pdeathsig", "KILL", "--", machine.qemu),
+        *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
+        # A guest is hostile: whoever breaks out of it may not start processes.
+        *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
+        *("-machine", machine.machine, "-accel", _ACCELERATORS[acceleration.name]),
+        *("-cpu", machine.cpu[acceleration.name]),
+        # Sockets, not cores: without ACPI a kernel learns of processors from the firmware's MP table,
+        # and SeaBIOS lists one for each socket there.
+        *("-smp", f"{config.cpus},sockets={config.cpus},cores=1,threads=1"),
+        *("-m", str(config.memory_mb)),
+        *("-kernel", _option(kernel), "-initrd", _option(initramfs), "-append", append),
+        *("-serial", "stdio", "-chardev", f"socket,id=control,fd={control}"),
+        *(part for device in machine.devices for part in ("-device", device)),
+    ]
+
+
+def _option(path: Path) -> str:
+    # Absolute: a relative name could begin with a dash.
+    return str(path.absolute())

@@ -1,0 +1,415 @@
+/*
+ * PID 1 of a test machine: receives one program over a virtio-serial port, runs it, tells how it ended.
+ *
+ * Frames in both directions: one type byte, the payload's length (32 bits, little endian), the payload.
+ *   guest to host: H hello (kernel release)   S the program starts    X its main process ended (wait status)
+ *                  D nothing of it is left    P answer to a ping      O the end of its output
+ *   host to guest: R the program              p ping
+ * The host hanging up is the order to stop the machine. The console belongs to the kernel: this program
+ * writes there only when it has no other way to say what is wrong.
+ *
+ * Needs of the kernel: initramfs, ELF, /proc, /sys, virtio-pci and virtio-console; everything else may fail.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PORT_NAME "firstbad.control"
+#define PORTS "/sys/class/virtio-ports"
+#define PROGRAM "/tmp/reproducer"
+#define OUTPUT_KEPT 4096
+#define PORT_WAIT_MS 20000
+
+static const struct {
+	const char *type, *where;
+} mounts[] = {
+	/* What distributions mount at boot: reproducers expect to find it. Missing ones are no error. */
+	{"proc", "/proc"},
+	{"sysfs", "/sys"},
+	{"devtmpfs", "/dev"},
+	{"tmpfs", "/tmp"},
+	{"tmpfs", "/dev/shm"},
+	{"devpts", "/dev/pts"},
+	{"debugfs", "/sys/kernel/debug"},
+	{"tracefs", "/sys/kernel/tracing"},
+	{"securityfs", "/sys/kernel/security"},
+	{"configfs", "/sys/kernel/config"},
+	{"fusectl", "/sys/fs/fuse/connections"},
+	{"bpf", "/sys/fs/bpf"},
+	{"binfmt_misc", "/proc/sys/fs/binfmt_misc"},
+};
+
+static int port = -1;
+static char output[OUTPUT_KEPT];
+static size_t output_end; /* bytes ever written; the ring holds the last OUTPUT_KEPT of them */
+
+static void stop_machine(void)
+{
+	reboot(RB_AUTOBOOT);
+	for (;;)
+		pause();
+}
+
+static void die(const char *what)
+{
+	/* One line, marked, on the console: the host quotes it. */
+	char line[200];
+	int length = snprintf(line, sizeof line, "firstbad-init: %s: %s\n", what, strerror(errno));
+	int console = open("/dev/console", O_WRONLY | O_NOCTTY);
+
+	if (console >= 0 && write(console, line, (size_t)length) < 0)
+		_exit(1); /* PID 1 ending is a panic: louder than silence */
+	stop_machine();
+}
+
+static void mount_all(void)
+{
+	for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
+		mkdir(mounts[i].where, 0755);
+		mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, NULL);
+	}
+	chmod("/tmp", 01777);
+	chmod("/dev/shm", 01777);
+}
+
+static void loopback_up(void)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	ioctl(fd, SIOCSIFFLAGS, &request);
+	close(fd);
+}
+
+static void stay_responsive(void)
+{
+	/* An answer to a ping tells a busy machine from a dead one: never starve behind the reproducer. */
+	struct sched_param parameters = {.sched_priority = 50};
+
+	mlockall(MCL_CURRENT | MCL_FUTURE);
+	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters);
+}
+
+static int read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return -1;
+	text[n] = 0;
+	return 0;
+}
+
+/* Is this entry of /sys/class/virtio-ports ours? Then opens it, by a device node of our own making. */
+static int open_port(const char *entry)
+{
+	char path[512], text[64];
+	unsigned int major_number, minor_number;
+
+	snprintf(path, sizeof path, PORTS "/%s/name", entry);
+	if (read_text(path, text, sizeof text) < 0 || strncmp(text, PORT_NAME "\n", sizeof PORT_NAME) != 0)
+		return -1;
+	snprintf(path, sizeof path, PORTS "/%s/dev", entry);
+	if (read_text(path, text, sizeof text) < 0 || sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
+		return -1;
+	unlink("/control");
+	if (mknod("/control", S_IFCHR | 0600, makedev(major_number, minor_number)) < 0)
+		return -1;
+	return open("/control", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+}
+
+static int find_port(void)
+{
+	DIR *directory = opendir(PORTS);
+	struct dirent *entry;
+	int fd = -1;
+
+	while (directory && fd < 0 && (entry = readdir(directory)))
+		if (entry->d_name[0] != '.')
+			fd = open_port(entry->d_name);
+	if (directory)
+		closedir(directory);
+	return fd;
+}
+
+/* Ports are announced by a work item after the driver's probe: they may come later than us. */
+static void wait_for_port(void)
+{
+	struct timespec pause_between = {.tv_nsec = 2000000};
+
+	for (int waited = 0; waited < PORT_WAIT_MS; waited += 2) {
+		port = find_port();
+		if (port >= 0)
+			return;
+		nanosleep(&pause_between, NULL);
+	}
+	errno = ENODEV;
+	die("no virtio-serial port " PORT_NAME " (CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_CONSOLE?)");
+}
+
+/* Waits for the port; a host that hung up wants the machine gone. */
+static void wait_port(short events)
+{
+	struct pollfd wait = {.fd = port, .events = events};
+
+	if (poll(&wait, 1, -1) > 0 && (wait.revents & POLLHUP))
+		stop_machine();
+}
+
+static void port_write(const void *data, size_t size)
+{
+	const char *at = data;
+
+	while (size) {
+		ssize_t n = write(port, at, size);
+
+		if (n > 0) {
+			at += n;
+			size -= (size_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
+			wait_port(POLLOUT);
+		} else if (n < 0 && errno != EINTR) {
+			stop_machine();
+		}
+	}
+}
+
+static void port_read(void *data, size_t size)
+{
+	char *at = data;
+
+	while (size) {
+		ssize_t n = read(port, at, size);
+
+		if (n > 0) {
+			at += n;
+			size -= (size_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
+			wait_port(POLLIN);
+		} else if (n == 0 || errno != EINTR) {
+			stop_machine();
+		}
+	}
+}
+
+static void put32(unsigned char *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (unsigned char)(value >> (8 * i));
+}
+
+static void send_frame(char type, const void *payload, uint32_t size)
+{
+	unsigned char head[5] = {(unsigned char)type};
+
+	put32(head + 1, size);
+	port_write(head, sizeof head);
+	port_write(payload, size);
+}
+
+static uint32_t receive_head(char *type)
+{
+	unsigned char head[5];
+
+	port_read(head, sizeof head);
+	*type = (char)head[0];
+	return head[1] | (uint32_t)head[2] << 8 | (uint32_t)head[3] << 16 | (uint32_t)head[4] << 24;
+}
+
+static void send_output(void)
+{
+	size_t kept = output_end < OUTPUT_KEPT ? output_end : OUTPUT_KEPT;
+	char text[OUTPUT_KEPT];
+
+	for (size_t i = 0; i < kept; i++)
+		text[i] = output[(output_end - kept + i) % OUTPUT_KEPT];
+	send_frame('O', text, (uint32_t)kept);
+}
+
+static void receive_program(void)
+{
+	static char block[65536];
+	char type;
+	uint32_t left = receive_head(&type);
+	int fd = open(PROGRAM, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+
+	if (type != 'R')
+		errno = EPROTO;
+	if (fd < 0 || type != 'R')
+		die("can't take the program");
+	while (left) {
+		size_t size = left < sizeof block ? left : sizeof block;
+
+		port_read(block, size);
+		if (write(fd, block, size) != (ssize_t)size)
+			die("can't write the program");
+		left -= (uint32_t)size;
+	}
+	/* Still open for writing, execve would say ETXTBSY. */
+	close(fd);
+}
+
+static void run_child(int out)
+{
+	char *arguments[] = {PROGRAM, NULL};
+	char *environment[] = {"PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/tmp", "TERM=dumb", NULL};
+	struct rlimit no_core = {0, 0};
+	sigset_t none;
+	int in = open("/dev/null", O_RDONLY);
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGCHLD, SIG_DFL);
+	setrlimit(RLIMIT_CORE, &no_core);
+	setsid();
+	dup2(in < 0 ? out : in, 0);
+	dup2(out, 1);
+	dup2(out, 2);
+	if (in > 2)
+		close(in);
+	if (chdir("/tmp") == 0)
+		execve(PROGRAM, arguments, environment);
+	dprintf(2, "firstbad-init: can't execute the program: %s\n", strerror(errno));
+	_exit(127);
+}
+
+static pid_t start_program(int *out)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		die("pipe");
+	/* Non-blocking is for our end only: a program may not get EAGAIN from printf. */
+	fcntl(ends[1], F_SETFL, 0);
+	child = fork();
+	if (child < 0)
+		die("fork");
+	if (child == 0)
+		run_child(ends[1]);
+	close(ends[1]);
+	*out = ends[0];
+	return child;
+}
+
+/* False when every writer has closed its end. */
+static int collect_output(int fd)
+{
+	char block[4096];
+	ssize_t n = read(fd, block, sizeof block);
+
+	for (ssize_t i = 0; i < n; i++)
+		output[output_end++ % OUTPUT_KEPT] = block[i];
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Buries the dead. True when nothing of the program is left: as PID 1 we inherit its orphans too. */
+static int reap(pid_t child)
+{
+	unsigned char text[4];
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == child) {
+			put32(text, (uint32_t)status);
+			send_frame('X', text, sizeof text);
+		}
+	return pid < 0 && errno == ECHILD;
+}
+
+static void answer(void)
+{
+	char type;
+	uint32_t size = receive_head(&type);
+
+	if (type != 'p' || size != 0) {
+		errno = EPROTO;
+		die("unexpected frame");
+	}
+	send_output();
+	send_frame('P', NULL, 0);
+}
+
+static void on_child(int signal_number)
+{
+	(void)signal_number; /* only there to end ppoll */
+}
+
+static void serve(pid_t child, int out, const sigset_t *while_waiting)
+{
+	struct pollfd waits[2] = {{.fd = port, .events = POLLIN}, {.fd = out, .events = POLLIN}};
+	int done = 0;
+
+	for (;;) {
+		if (ppoll(waits, 2, NULL, while_waiting) > 0) {
+			if (waits[0].revents & POLLIN)
+				answer();
+			else if (waits[0].revents & POLLHUP)
+				stop_machine();
+			if (waits[1].revents && !collect_output(out))
+				waits[1].fd = -1;
+		}
+		if (!done && reap(child)) {
+			done = 1;
+			while (waits[1].fd >= 0 && poll(&waits[1], 1, 0) > 0)
+				if (!collect_output(out))
+					waits[1].fd = -1;
+			send_output();
+			send_frame('D', NULL, 0);
+		}
+	}
+}
+
+int main(void)
+{
+	struct sigaction action = {.sa_handler = on_child};
+	struct utsname name;
+	sigset_t child_signal, before;
+	pid_t child;
+	int out;
+
+	mount_all();
+	loopback_up();
+	stay_responsive();
+	wait_for_port();
+	sigaction(SIGCHLD, &action, NULL);
+	sigemptyset(&child_signal);
+	sigaddset(&child_signal, SIGCHLD);
+	/* Blocked except inside ppoll: no child can end unseen between the check and the wait. */
+	sigprocmask(SIG_BLOCK, &child_signal, &before);
+	memset(&name, 0, sizeof name);
+	uname(&name);
+	send_frame('H', name.release, (uint32_t)strlen(name.release));
+	receive_program();
+	/* Said before the fork: the program's first system call may be the last of this kernel. */
+	send_frame('S', NULL, 0);
+	child = start_program(&out);
+	serve(child, out, &before);
+}

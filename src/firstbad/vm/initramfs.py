@@ -1,0 +1,77 @@
+"""Builds the guest's file system: our init and nothing else."""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from firstbad.errors import InfrastructureError, UserError
+from firstbad.vm import cpio
+
+_FLAGS = ("-static", "-Os", "-s", "-Wall")
+_FORMAT = b"1"
+"""Counts up when the archive's layout changes."""
+
+
+def build_initramfs(directory: Path, *, compiler: str = "gcc") -> Path:
+    """Compiles the guest init and packs it; returns the path of the archive (gzip'd newc).
+
+    Kept in ``directory`` under a name that holds the hash of source and flags: built once. Safe to call from
+    several processes at a time. Raises UserError when there is no compiler or no static C library.
+    """
+    source = resources.files("firstbad.vm").joinpath("guest/init.c").read_bytes()
+    digest = hashlib.sha256(b"\0".join([_FORMAT, compiler.encode(), " ".join(_FLAGS).encode(), source]))
+    path = directory / f"initramfs-{digest.hexdigest()[:16]}.cpio.gz"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, pack(_compile(source, compiler)))
+    return path
+
+
+def pack(init: bytes) -> bytes:
+    """The gzip'd archive around an init program; the same bytes for the same program."""
+    entries = [
+        cpio.directory("dev"),
+        # Without it every boot warns that it can't open an initial console.
+        cpio.character_device("dev/console", 5, 1),
+        *(cpio.directory(name) for name in ("proc", "sys")),
+        cpio.directory("tmp", 0o1777),
+        cpio.executable("init", init),
+    ]
+    return gzip.compress(cpio.archive(entries), mtime=0)
+
+
+def _compile(source: bytes, compiler: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
+        program = Path(scratch) / "init"
+        command = [compiler, *_FLAGS, "-x", "c", "-", "-o", str(program)]
+        try:
+            done = subprocess.run(command, input=source, capture_output=True, timeout=120, cwd=scratch)
+        except FileNotFoundError as error:
+            raise UserError(f"{compiler}: no such compiler; the guest's init needs one (gcc)") from error
+        except subprocess.TimeoutExpired as error:
+            raise InfrastructureError(f"{compiler} took more than 120 s for the guest's init") from error
+        if done.returncode != 0:
+            raise _failure(compiler, done.stderr.decode(errors="replace"))
+        return program.read_bytes()
+
+
+def _failure(compiler: str, messages: str) -> Exception:
+    if "cannot find -lc" in messages:
+        return UserError("no static C library for the guest's init; on Debian: apt-get install libc6-dev")
+    lines = [line for line in messages.splitlines() if "error" in line] or messages.splitlines() or ["?"]
+    return InfrastructureError(f"{compiler} can't compile the guest's init: {lines[0]}")
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,65 @@
+"""What a run in a machine is given, and what it comes back with."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Ended = Literal["finished", "timeout", "panic", "crash", "boot-failed", "hang", "lost", "infrastructure"]
+"""How a run ended.
+
+- ``finished``: the reproducer and everything it started ended by themselves, and the machine lived on;
+- ``timeout``: something of the reproducer still ran at the limit, and the machine answered a ping;
+- ``hang``: at the limit, or after the reproducer's end, the machine no longer answered;
+- ``panic``: the kernel panicked, or the machine ended by itself after a crash sign;
+- ``crash``: a crash sign on the console, and the machine went on (we ended it);
+- ``boot-failed``: ended, crashed or hung before the reproducer could be started;
+- ``lost``: the machine ended without a word about why (rebooted by a program, triple fault, QEMU killed);
+- ``infrastructure``: QEMU failed or could not start, or the run was cancelled: says nothing about the kernel.
+"""
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """The machine of a run: its size, further kernel parameters, and limits in seconds.
+
+    ``settle_seconds`` is how long the console is watched after the reproducer's end: work queues and
+    RCU callbacks may crash a moment later.
+    """
+
+    cpus: int = 2
+    memory_mb: int = 512
+    append: str = ""
+    boot_seconds: float = 60
+    run_seconds: float = 30
+    arch: str = "x86_64"
+    settle_seconds: float = 0.3
+    answer_seconds: float = 10
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """Which accelerator QEMU uses, and a sentence for people that says why."""
+
+    name: Literal["kvm", "tcg"]
+    why: str
+
+
+@dataclass(frozen=True)
+class MachineRun:
+    """What one run showed.
+
+    ``booted``: the machine came up and the reproducer was started. ``console``: everything the kernel printed
+    (the middle left out when far too long). ``exit_status`` of the reproducer's main process as a shell would
+    say it, 128 + signal when killed; None when it did not end. ``boot_seconds`` from QEMU's start to the
+    first word of our init (to the end where it never spoke); ``run_seconds`` from the reproducer's start to
+    its end, to the crash sign or to the limit. ``output``: the last few KB of what the reproducer printed,
+    where the machine lived to tell. ``detail``: one line for people.
+    """
+
+    ended: Ended
+    booted: bool
+    console: bytes
+    exit_status: int | None
+    boot_seconds: float
+    run_seconds: float
+    detail: str
+    output: bytes = b""

@@ -1,0 +1,93 @@
+"""One QEMU process with its pipes and control socket; whatever happens, nothing of it stays behind."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from firstbad.errors import InfrastructureError, NotFoundError
+from firstbad.vm.architecture import architecture, qemu_command
+from firstbad.vm.limits import Acceleration, MachineConfig
+
+
+@dataclass(frozen=True)
+class Qemu:
+    """A started QEMU: ``console`` and ``messages`` (its stderr) to read from, ``control`` in both directions.
+
+    All three are non-blocking. End of file on ``console`` means that the process has ended.
+    """
+
+    process: subprocess.Popen[bytes]
+    console: IO[bytes]
+    messages: IO[bytes]
+    control: socket.socket
+
+
+@contextmanager
+def started(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Acceleration) -> Iterator[Qemu]:
+    """Starts QEMU for the length of a ``with`` block, which must stay in one thread.
+
+    (The kernel kills QEMU when the thread that started it ends; so even ``kill -9`` of us leaves nothing.)
+    The control socket is inherited, not named: no file to clean up. Raises NotFoundError when kernel,
+    initramfs or QEMU is missing, InfrastructureError when no process can be started.
+    """
+    _check(kernel, initramfs, config)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno())
+        process = _spawn(command, theirs)
+        theirs.close()
+        try:
+            assert process.stdout is not None  # noqa: S101 - we asked for pipes
+            assert process.stderr is not None  # noqa: S101
+            for file in (process.stdout, process.stderr):
+                os.set_blocking(file.fileno(), False)
+            ours.setblocking(False)
+            yield Qemu(process, process.stdout, process.stderr, ours)
+        finally:
+            _end(process)
+
+
+def _check(kernel: Path, initramfs: Path, config: MachineConfig) -> None:
+    for path, what in ((kernel, "kernel image"), (initramfs, "initramfs")):
+        if not path.is_file():
+            raise NotFoundError(f"{path}: no such {what}")
+    machine = architecture(config.arch)
+    for program, package in ((machine.qemu, machine.package), ("setpriv", "util-linux")):
+        if shutil.which(program) is None:
+            raise NotFoundError(f"{program} is not installed; on Debian: apt-get install {package}")
+
+
+def _spawn(command: list[str], control: socket.socket) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=(control.fileno(),),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InfrastructureError(f"can't start {command[0]}: {error}") from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        # The session's whole group, and only while its leader is unreaped: the number can't be anyone else's.
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        process.wait()
+        for file in (process.stdout, process.stderr):
+            if file is not None:
+                file.close()

@@ -1,0 +1,101 @@
+"""Who is told: the people a commit's message names, and those the tree's MAINTAINERS names."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from firstbad.report.maintainers import maintainers_of_commit, maintainers_of_file, parse_maintainers
+from firstbad.report.recipients import recipients
+
+MESSAGE = """\
+widget: check less
+
+It checked too much.
+
+Reported-by: Nobody Told <reporter@example.org>
+Cc: stable@vger.kernel.org
+Cc: Onlooker <cc@example.org>
+Reviewed-by: Re Viewer <Re@Example.org>
+Acked-by: <ack@example.org> # for the core
+Reported-and-tested-by: both@example.org
+Tested-by: not an address
+Tested-by: stable@vger.kernel.org
+Acked-by: Widget list <widget-devel@vger.kernel.org>
+    Reviewed-by: Quoted <quoted@example.org>
+Signed-off-by: A Developer <dev@example.org>
+Signed-off-by: Main Tainer <main@example.org>
+"""
+
+
+def test_people_and_lists() -> None:
+    to, cc = recipients(MESSAGE, "Dev@example.org")
+    assert to == ["ack@example.org", "both@example.org", "dev@example.org", "main@example.org", "re@example.org"]
+    assert cc == ["widget-devel@vger.kernel.org"]
+
+
+def test_the_author_alone() -> None:
+    assert recipients("", "dev@example.org") == (["dev@example.org"], [])
+    assert recipients("", "broken") == ([], [])
+
+
+OUTPUT = """\
+Main Tainer <main@example.org> (maintainer:WIDGETS (DRIVERS, CORE)...)
+"Sup Porter (Company)" <sup@example.org> (supporter:WIDGETS)
+Re Viewer<re@example.org> (reviewer:WIDGETS)
+widget-devel@lists.example.org (open list:WIDGETS)
+linux-kernel@vger.kernel.org (open list)
+no role here <lost@example.org>
+nonsense (maintainer:X)
+"""
+
+
+def test_roles() -> None:
+    to, cc = parse_maintainers(OUTPUT)
+    assert to == ["main@example.org", "sup@example.org", "widget-devel@lists.example.org"]
+    assert cc == ["linux-kernel@vger.kernel.org", "re@example.org"]
+
+
+def test_the_kernel_list_is_asked_where_there_is_no_other() -> None:
+    to, cc = parse_maintainers("linux-kernel@vger.kernel.org (open list)\nA <a@example.org> (reviewer:X)\n")
+    assert (to, cc) == (["linux-kernel@vger.kernel.org"], ["a@example.org"])
+    assert parse_maintainers("") == ([], [])
+
+
+def tree_with_script(directory: Path, script: str) -> Path:
+    if shutil.which("perl") is None:
+        pytest.skip("no perl on this machine")
+    (directory / "scripts").mkdir()
+    (directory / "scripts" / "get_maintainer.pl").write_text(script)
+    (directory / "widget.c").write_text("")
+    return directory
+
+
+def test_the_trees_script_is_asked(tmp_path: Path) -> None:
+    script = 'print "A <a\\@example.org> (maintainer:X)\\nB <b\\@example.org> (reviewer:@ARGV)\\n"; print <STDIN>;'
+    tree = tree_with_script(tmp_path, script)
+    assert maintainers_of_file(tree, "widget.c") == (["a@example.org"], ["b@example.org"])
+    show = "C <c@example.org> (maintainer:from standard input)\n"
+    assert maintainers_of_commit(tree, show) == (["a@example.org", "c@example.org"], ["b@example.org"])
+
+
+def test_blame_is_asked_when_too_few_are_known(tmp_path: Path) -> None:
+    script = 'print "A <a\\@example.org> (maintainer:X)\\n" if $ARGV[0] eq "--git-blame";'
+    assert maintainers_of_file(tree_with_script(tmp_path, script), "widget.c") == (["a@example.org"], [])
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "../widget.c", "-f", "missing.c"])
+def test_files_outside_the_tree_are_not_asked_for(tmp_path: Path, file: str) -> None:
+    tree = tree_with_script(tmp_path, 'print "A <a\\@example.org> (maintainer:X)\\n";')
+    assert maintainers_of_file(tree, file) == ([], [])
+
+
+def test_a_tree_without_a_script_or_with_a_broken_one_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / "widget.c").write_text("")
+    assert maintainers_of_file(tmp_path, "widget.c") == ([], [])
+    assert maintainers_of_file(tree_with_script(tmp_path, "exit 3;"), "widget.c") == ([], [])
+
+
+def test_a_script_that_hangs_is_left(tmp_path: Path) -> None:
+    tree = tree_with_script(tmp_path, "sleep 60;")
+    assert maintainers_of_file(tree, "widget.c", timeout=0.2) == ([], [])

@@ -1,0 +1,91 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firstbad.errors import NotFoundError, UserError
+from firstbad.repro import compiler, prepare
+
+
+def test_c_becomes_a_static_program_and_is_compiled_once(tmp_path: Path) -> None:
+    source = tmp_path / "crash.c"
+    source.write_text("#include <pthread.h>\nint main(void) { return pthread_self() ? 5 : 1; }")
+    first = prepare(source, tmp_path / "kept")
+    assert first.kind == "c"
+    assert subprocess.run([first.program]).returncode == 5
+    before = first.program.stat()
+    again = prepare(source, tmp_path / "kept", compiler="gcc")
+    assert again == first
+    assert again.program.stat().st_ino == before.st_ino
+    assert list((tmp_path / "kept").iterdir()) == [first.program]
+
+
+def test_another_source_is_another_program(tmp_path: Path) -> None:
+    source = tmp_path / "crash.c"
+    source.write_text("int main(void) { return 1; }")
+    first = prepare(source, tmp_path)
+    source.write_text("int main(void) { return 2; }")
+    second = prepare(source, tmp_path)
+    assert first.program != second.program
+    assert first.digest != second.digest
+    # A program is taken as it is.
+    assert prepare(second.program, tmp_path).kind == "program"
+    assert prepare(second.program, tmp_path).program.read_bytes() == second.program.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("int main(void) {\n  return x;\n}", r"bad\.c:2: the reproducer does not compile: .x. undeclared"),
+        ('#include "beside.h"\nint main(void) {}', r"bad\.c:1: .*beside\.h"),
+        ("int f(void);\nint main(void) { return f(); }", r"bad\.c: .*undefined reference"),
+    ],
+)
+def test_what_does_not_compile_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "beside.h").touch()
+    source = tmp_path / "bad.c"
+    source.write_text(text)
+    with pytest.raises(UserError, match=message):
+        prepare(source, tmp_path / "kept")
+    assert not any((tmp_path / "kept").iterdir())
+
+
+def fake_compiler(tmp_path: Path, script: str) -> str:
+    path = tmp_path / "fake-cc"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_missing_static_library_has_a_way_out(tmp_path: Path) -> None:
+    source = tmp_path / "fine.c"
+    source.write_text("int main(void) {}")
+    cc = fake_compiler(tmp_path, "echo '/usr/bin/ld: cannot find -lc: No such file' >&2; exit 1")
+    with pytest.raises(UserError, match="apt-get install libc6-dev"):
+        prepare(source, tmp_path, compiler=cc)
+
+
+def test_a_compiler_without_end_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler, "SECONDS", 0.3)
+    pid_file = tmp_path / "pid"
+    cc = fake_compiler(tmp_path, f"sleep 100 & echo $! > {pid_file}; wait")
+    with pytest.raises(Exception, match="took more than"):
+        compiler.compile_c(b"", "x.c", cc)
+    child = int(pid_file.read_text())
+    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]
+
+
+def test_what_can_not_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"none\.c"):
+        prepare(tmp_path / "none.c", tmp_path)
+    script = tmp_path / "crash.sh"
+    script.write_text("#!/bin/sh\n")
+    with pytest.raises(UserError, match="neither C source"):
+        prepare(script, tmp_path)
+    with pytest.raises(UserError, match="linked dynamically"):
+        prepare(Path(os.path.realpath("/bin/ls")), tmp_path)
+    source = tmp_path / "fine.c"
+    source.write_text("int main(void) {}")
+    with pytest.raises(NotFoundError, match="no-such-cc"):
+        prepare(source, tmp_path / "kept", compiler="no-such-cc")

@@ -1,0 +1,195 @@
+"""The loop from submit to answer over a real git history, with kernels played by an engine that knows the truth."""
+
+from pathlib import Path
+
+import pytest
+
+from firstbad.errors import BisectionError, UserError
+from firstbad.home import Home
+from firstbad.job import Job, make_job
+from firstbad.report import read_log, write
+from firstbad.session import Bisection, bisection_log, find_ends
+from firstbad.history.git import Repo
+from firstbad.store import Store
+from tests.support.histories import History
+from tests.support.lab import Lab
+
+
+class Quiet:
+    def event(self, event, state):
+        pass
+
+    def activity(self, text):
+        pass
+
+
+@pytest.fixture
+def history(tmp_path):
+    """60 commits on the first-parent line, a side branch of 6 merged at 40, releases every 15."""
+    made = History(tmp_path / "repo")
+    for number in range(60):
+        parents = [f"c{number - 1}"] if number else []
+        if number == 40:
+            for side in range(6):
+                made.commit(f"s{side}", parents=[f"s{side - 1}" if side else "c30"])
+            parents.append("s5")
+        made.commit(f"c{number}", parents=parents)
+        if number % 15 == 0:
+            made.tag(f"v6.{number // 15}", f"c{number}")
+    return made
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Home(tmp_path / "home", 1 << 30)
+
+
+def job_for(history: History, **fields) -> Job:
+    config, repro = history.path.parent / "config", history.path.parent / "repro.c"
+    config.write_text("CONFIG_64BIT=y\n")
+    repro.write_text("int main(void) { return 0; }\n")
+    return make_job({"repo": str(history.path), "config": str(config), "repro": str(repro), **fields})
+
+
+def contains(history: History, title: str):
+    repo = Repo(history.path)
+    return lambda commit: repo.is_ancestor(history.commits[title], commit)
+
+
+def bisect(place: Home, job: Job, lab: Lab, number: int | None = None):
+    store = Store(place.database)
+    number = number or store.submit(job)
+    return Bisection(store, number, place, Quiet(), engine=lambda home, job: lab).run(), store, number
+
+
+@pytest.mark.parametrize("culprit", ["c1", "c17", "c33", "s3", "c40", "c59"])
+def test_finds_the_culprit(history, place, tmp_path, culprit):
+    lab = Lab(tmp_path, contains(history, culprit))
+    finished, store, number = bisect(place, job_for(history), lab)
+    assert finished["status"] == "found"
+    assert finished["commits"] == [history.commits[culprit]]
+    assert finished["confidence"] >= 0.99
+    assert len(set(lab.builds)) == len(lab.builds), "no revision is built twice"
+    log = bisection_log(store.job(number).job, store.events(number))
+    assert write(read_log(log)) == log
+    assert f"first bad commit: {history.commits[culprit]} {culprit}" in log
+
+
+def test_flaky_bug_with_strangers_in_the_way(history, place, tmp_path):
+    right = 0
+    for seed in range(5):
+        lab = Lab(tmp_path, contains(history, "c22"), crash_rate=0.4, stranger_rate=0.15, seed=seed)
+        finished, _, _ = bisect(place, job_for(history), lab)
+        right += finished["commits"] == [history.commits["c22"]]
+    assert right == 5
+
+
+def test_fix_bisection(history, place, tmp_path):
+    gone = contains(history, "c44")
+    lab = Lab(tmp_path, lambda commit: not gone(commit))
+    finished, _, _ = bisect(place, job_for(history, kind="fix", commit="v6.2"), lab)
+    assert finished["status"] == "found"
+    assert finished["commits"] == [history.commits["c44"]]
+
+
+def test_fix_with_a_side_branch_that_never_had_the_bug(history, place, tmp_path):
+    gone, born = contains(history, "c44"), contains(history, "c35")
+    lab = Lab(tmp_path, lambda commit: born(commit) and not gone(commit))
+    finished, _, _ = bisect(place, job_for(history, kind="fix", commit=history.commits["c36"]), lab)
+    assert finished["commits"] == [history.commits["c44"]]
+
+
+def test_not_fixed_and_older(history, place, tmp_path):
+    lab = Lab(tmp_path, lambda commit: True)
+    finished, _, _ = bisect(place, job_for(history, kind="fix", commit="v6.2"), lab)
+    assert finished["status"] == "not_fixed"
+    finished, _, _ = bisect(place, job_for(history), lab)
+    assert finished["status"] == "older_than_oldest"
+    assert finished["boundary"] == history.commits["c0"]
+
+
+def test_steps_around_what_does_not_build_or_boot(history, place, tmp_path):
+    broken = frozenset(history.commits[f"c{i}"] for i in (20, 21, 22, 23))
+    unbootable = frozenset(history.commits[f"c{i}"] for i in (26, 27))
+    lab = Lab(tmp_path, contains(history, "c25"), broken=broken, unbootable=unbootable)
+    finished, _, _ = bisect(place, job_for(history), lab)
+    assert finished["commits"] == [history.commits["c25"]]
+
+
+def test_culprit_inside_a_broken_stretch_gives_candidates(history, place, tmp_path):
+    names = [f"c{i}" for i in (20, 21, 22, 23)]
+    lab = Lab(tmp_path, contains(history, "c22"), broken=frozenset(history.commits[name] for name in names))
+    finished, store, number = bisect(place, job_for(history), lab)
+    assert finished["status"] == "candidates"
+    assert set(finished["commits"]) == {history.commits[name] for name in [*names, "c24"]}
+    log = bisection_log(store.job(number).job, store.events(number))
+    assert "There are only 'skip'ped commits left to test." in log or "bisection is inconclusive" in log
+
+
+def test_same_kernel_is_not_run_again(history, place, tmp_path):
+    same = {history.commits[f"c{i}"]: "same" for i in range(20, 28)}
+    lab = Lab(tmp_path, contains(history, "c20"), signatures=same)
+    finished, _, _ = bisect(place, job_for(history), lab)
+    assert finished["commits"] == [history.commits["c20"]]
+    assert not finished["noop"]
+
+
+def test_resume_repeats_nothing(history, place, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    job = job_for(history)
+    store = Store(place.database)
+    number = store.submit(job)
+    lab = Lab(tmp_path, contains(history, "c33"), crash_rate=0.6)
+    countdown = {"left": 0}
+
+    def maybe_die() -> None:
+        countdown["left"] -= 1
+        if countdown["left"] == 0:
+            raise Killed
+
+    lab.before_run = maybe_die
+    for after in (1, 3, 7, 4, 6):
+        countdown["left"] = after
+        with pytest.raises(Killed):
+            bisect(place, job, lab, number)
+    lab.before_run = lambda: None
+    finished, _, _ = bisect(place, job, lab, number)
+    assert finished["commits"] == [history.commits["c33"]]
+    recorded = [event.data["commit"] for event in store.events(number) if event.kind == "build"]
+    assert len(recorded) == len(set(recorded))
+    again, _, _ = bisect(place, job, lab, number)
+    assert again == finished, "a finished job is not touched"
+
+
+def test_start_that_does_not_crash(history, place, tmp_path):
+    with pytest.raises(BisectionError, match="wasn't reproduced"):
+        bisect(place, job_for(history), Lab(tmp_path, lambda commit: False))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"commit": "nonsense"}, "unknown revision: nonsense"),
+        ({"good": ["nonsense"]}, "unknown revision: nonsense"),
+        ({"commit": "v6.0"}, "no release tags before"),
+        ({"kind": "fix", "commit": "master"}, "nothing between"),
+        ({"commit": "v6.1", "good": ["v6.2"]}, "not contained in the start commit"),
+    ],
+)
+def test_unusable_ends(history, fields, words):
+    with pytest.raises(UserError, match=words):
+        find_ends(Repo(history.path), job_for(history, **fields))
+
+
+def test_a_good_revision_is_tested(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c10"))
+    with pytest.raises(BisectionError, match="said to be good, but crashes"):
+        bisect(place, job_for(history, good=["v6.1"]), lab)
+
+
+def test_git_can_not_be_steered_by_a_revision(history, tmp_path: Path):
+    for name in ("--output=/tmp/x", "-", "--all"):
+        with pytest.raises(UserError):
+            Repo(history.path).resolve(name)
