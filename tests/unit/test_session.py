@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import pytest
+from tests.support.histories import History
+from tests.support.lab import Lab
 
 from firstbad.errors import BisectionError, UserError
+from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import Job, make_job
 from firstbad.report import read_log, write
 from firstbad.session import Bisection, bisection_log, find_ends
-from firstbad.history.git import Repo
 from firstbad.store import Store
-from tests.support.histories import History
-from tests.support.lab import Lab
 
 
 class Quiet:
