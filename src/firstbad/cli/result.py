@@ -138,9 +138,8 @@ def _print_open(stored: StoredJob, events: list[Event], state: State, running: b
     if failed and where == "failed":
         say(f"why: {failed}")
     for test in state.tests[-8:]:
-        say(
-            f"  {test.data['phase']:8} {test.commit[:12]} {verdict_of(test) or '...':5} {outcomes(test)}  {test.data['title']}"
-        )
+        verdict = verdict_of(test) or "..."
+        say(f"  {test.data['phase']:8} {test.commit[:12]} {verdict:5} {outcomes(test)}  {test.data['title']}")
     if belief_line(state):
         say(belief_line(state))
     left = time_left(state)

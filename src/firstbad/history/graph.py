@@ -12,8 +12,8 @@ class Range:
     """Commits between boundaries and a tip.
 
     ``hashes[i]`` is a commit, parents before children; ``parents[i]`` are indices (parents outside the range are
-    left out); ``boundary`` are the indices of the range's excluded ends, which are part of the graph (so that
-    observations on them count) but are no candidates.
+    left out); ``boundary`` are the indices of the excluded ends and of the range's parents outside it, which are
+    part of the graph (so that observations on them count) but are no candidates.
     """
 
     hashes: tuple[str, ...]
@@ -28,7 +28,7 @@ class Range:
 
 
 def read_range(repo: Repo, tip: str, excluded: Sequence[str]) -> Range:
-    """Everything that ``tip`` contains and none of ``excluded`` does, plus the excluded commits themselves.
+    """Everything that ``tip`` contains and none of ``excluded`` does, plus its boundary.
 
     All are full hashes. Raises UserError when the range is empty.
     """
@@ -38,11 +38,14 @@ def read_range(repo: Repo, tip: str, excluded: Sequence[str]) -> Range:
     rows = [line.split() for line in lines if line]
     if not rows:
         raise UserError(f"no commits to search: {tip[:12]} is contained in {', '.join(e[:12] for e in excluded)}")
-    hashes = [*dict.fromkeys(excluded), *(row[0] for row in rows)]
+    inside = {row[0] for row in rows}
+    outside = [parent for row in rows for parent in row[1:] if parent not in inside]
+    hashes = [*dict.fromkeys([*excluded, *outside]), *(row[0] for row in rows)]
     index = {commit: i for i, commit in enumerate(hashes)}
     count = len(hashes) - len(rows)
+    # How boundary commits descend from each other does not matter: no candidate is among their ancestors.
     parents: list[tuple[int, ...]] = [()] * count
-    parents += [tuple(index[parent] for parent in row[1:] if parent in index) for row in rows]
+    parents += [tuple(index[parent] for parent in row[1:]) for row in rows]
     return Range(tuple(hashes), tuple(parents), frozenset(range(count)), index)
 
 

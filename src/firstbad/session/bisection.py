@@ -172,19 +172,20 @@ class Bisection:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
         ones, which are the clean ones, would make the crash rate look higher than it is)."""
         pending: set[Future[MachineRun]] = set()
-        first, submitted, infra, stop = self.state.tally(step.commit).total, 0, 0, False
+        first, submitted, infra, stop, wanted = self.state.tally(step.commit).total, 0, 0, False, step.runs
         since = time.monotonic()
-        while pending or (submitted < step.runs and not stop):
-            while len(pending) < self.engine.machines and submitted < step.runs and not stop:
+        while pending or (submitted < wanted and not stop):
+            while len(pending) < self.engine.machines and submitted < wanted and not stop:
                 pending.add(self._submit(step.commit, built, first + submitted))
                 submitted += 1
-            self.observer.activity(f"running {step.commit[:12]}: {submitted}/{step.runs}")
+            self.observer.activity(f"running {step.commit[:12]}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 now = time.monotonic()
                 run = self._judged(step.commit, future.result(), now - since)
                 since = now
                 infra = infra + 1 if run.outcome == "infra" else 0
+                wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
                 stop = stop or (run.outcome == "crash" and not step.all_runs)
             if infra >= INFRA_LIMIT:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")

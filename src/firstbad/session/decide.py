@@ -110,7 +110,9 @@ class Decider:
 
     def judge(self, state: State, step: Step) -> dict[str, Any]:
         """What a test that has just ended says: verdict, probability of the bug, and what is left to search."""
-        if step.commit in state.untestable():
+        tally = state.tally(step.commit)
+        tested = tally.crashes + tally.clean or step.commit in state.same
+        if step.commit in state.untestable() or not tested:
             return {"verdict": "skip"}
         if step.phase == "initial":
             return {"verdict": "bad" if state.tally(step.commit).crashes else "good"}
@@ -211,9 +213,9 @@ class Decider:
 
     def _below(self, state: State, view: View) -> Step | None:
         """A test of the next older release, where only a bug hidden in the oldest tested one stands in the way."""
-        if view.belief.older < (1 - self.job.target) / 4 or len(view.range.boundary) != 1:
+        if view.belief.older < (1 - self.job.target) / 4 or self.job.kind == "fix" or self.ends.good:
             return None
-        floor = view.hash(min(view.range.boundary))
+        floor = view.hash(0)
         commits = [self.repo.resolve(release.tag) for release in self._releases]
         if floor in commits:
             for release in self._releases[commits.index(floor) + 1 :]:
@@ -323,7 +325,7 @@ class Decider:
         """What ``git bisect start`` would be told: the known end and the other one."""
         if self.job.kind == "fix":
             return [self.ends.head, self.ends.start]
-        good = view.hash(min(view.range.boundary))
+        good = view.hash(0)
         bad = [
             test.commit
             for test in state.tests

@@ -9,8 +9,10 @@ from firstbad.crash import Bug
 from firstbad.session.outcome import Run, from_event
 from firstbad.store import Event
 
-# Boot failures of a revision, with nothing else seen, after which it counts as one that does not boot.
-BOOT_ATTEMPTS = 2
+# Boot failures of a revision, with no other run seen, after which it counts as one that does not boot: few where the
+# kernel was silent, more where it crashed with a report, which may be another bug that shows now and then.
+SILENT_BOOTS = 2
+CRASHED_BOOTS = 5
 
 
 @dataclass
@@ -21,17 +23,27 @@ class Tally:
     clean: int = 0
     lost: int = 0  # runs that ended in another bug's crash
     boot: int = 0
+    boot_reports: int = 0  # those of the failed boots that left a crash report
     infra: int = 0
 
     def add(self, run: Run) -> None:
         """Count one run."""
         name = {"crash": "crashes", "ok": "clean", "other": "lost", "boot": "boot", "infra": "infra"}[run.outcome]
         setattr(self, name, getattr(self, name) + 1)
+        self.boot_reports += run.outcome == "boot" and run.report is not None
 
     @property
     def total(self) -> int:
         """All runs."""
         return self.crashes + self.clean + self.lost + self.boot + self.infra
+
+    @property
+    def boots(self) -> bool | None:
+        """Whether the revision boots; None while that is open."""
+        if self.crashes + self.clean + self.lost:
+            return True
+        silent = self.boot - self.boot_reports
+        return False if silent >= SILENT_BOOTS or self.boot >= CRASHED_BOOTS else None
 
 
 @dataclass(frozen=True)
@@ -83,10 +95,7 @@ class State:
     def untestable(self) -> list[str]:
         """Revisions that do not build or do not boot."""
         found = [commit for commit, build in self.builds.items() if build.error]
-        for commit, tally in self.tallies.items():
-            if tally.boot >= BOOT_ATTEMPTS and tally.crashes + tally.clean + tally.lost == 0:
-                found.append(commit)
-        return found
+        return found + [commit for commit, tally in self.tallies.items() if tally.boots is False]
 
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
