@@ -1,7 +1,8 @@
 """``cause``, ``fix`` and ``resume``: commands that bisect."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,12 +19,13 @@ from firstbad.session import Bisection, find_ends
 from firstbad.store import Store
 
 _PATH = click.Path(path_type=Path)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _options(kind: str) -> Any:
+def _options(kind: str) -> Callable[[_Function], _Function]:
     """Options that ``cause`` and ``fix`` share."""
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: _Function) -> _Function:
         found = [
             click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False),
             click.option("--repo", type=_PATH, help="git repository of the kernel"),

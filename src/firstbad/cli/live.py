@@ -20,7 +20,7 @@ def outcomes(test: Test) -> str:
     """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok``."""
     if test.same_as:
         return f"same kernel as {test.same_as[:12]}"
-    counts = Counter(run.outcome for run in test.runs)
+    counts: Counter[str] = Counter(run.outcome for run in test.runs)
     words = {
         "crash": "crashed",
         "other": "other crash",

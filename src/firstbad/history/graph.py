@@ -53,7 +53,8 @@ def titles(repo: Repo, commits: Iterable[str]) -> dict[str, str]:
     """First line of each commit's message."""
     text = "\n".join(commits)
     out = repo.git("log", "--no-walk=unsorted", "--stdin", "--format=%H %s", binary_input=text.encode())
-    return dict(line.split(" ", 1) if " " in line else (line, "") for line in out.splitlines() if line)
+    rows = (line.partition(" ") for line in out.split("\n") if line)
+    return {commit: title for commit, _, title in rows}
 
 
 def touched_files(repo: Repo, tip: str, excluded: Sequence[str]) -> dict[str, frozenset[str]]:

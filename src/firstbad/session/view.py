@@ -1,6 +1,6 @@
 """What a state says about a range of history: the range, the prior, the belief."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,9 @@ MASK = 0.0005
 # A revision that does not contain the start commit may come from before the bug (fix bisection).
 MAYBE_NEVER = 0.5
 MODEL = Model(uniform_floor=1e-9, mask=MASK)  # the prior is mixed here, before what is nearly a fact
+
+
+_Rule = tuple[str, float, Callable[[frozenset[str]], bool]]
 
 
 @dataclass(frozen=True)
@@ -103,27 +106,15 @@ class Views:
     ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         weights = np.ones(dag.n)
         effects: list[str] = []
-        stack = frozenset((state.crash or {}).get("files", ()))
         if self.job.priors:
-            rules = [
-                ("touch nothing that is compiled", NOT_COMPILED, lambda files: not files & compiled, compiled),
-                ("touch a file of the crash's stack", STACK_FILE, lambda files: bool(files & stack), stack),
-                ("touch a hinted path", HINTED_PATH, self._hinted, self.job.path),
-            ]
-            for words, weight, holds, wanted in rules:
-                hits = [
-                    i
-                    for i, commit in enumerate(found.hashes)
-                    if candidates[i]
-                    and wanted
-                    and len(found.parents[i]) < 2
-                    and holds(touched.get(commit, frozenset()))
-                ]
+            single = [i for i in np.flatnonzero(candidates) if len(found.parents[i]) < 2]
+            files = {int(i): touched.get(found.hashes[i], frozenset()) for i in single}
+            for words, weight, holds in self._rules(state, compiled):
+                hits = [i for i, names in files.items() if holds(names)]
                 weights[hits] *= weight
                 if hits:
                     effects.append(f"{len(hits)} of {candidates.sum()} commits {words} (weight {weight:g})")
-            merges = [i for i in range(dag.n) if len(dag.parents[i]) > 1]
-            weights[merges] *= MERGE
+            weights[[i for i in range(dag.n) if len(dag.parents[i]) > 1]] *= MERGE
         weights *= candidates
         mixed = FLOOR * candidates / candidates.sum() + (1 - FLOOR) * weights / weights.sum()
         for commit, twin in state.same.items():
@@ -131,6 +122,18 @@ class Views:
                 between = dag.ancestors(found.index[commit]) ^ dag.ancestors(found.index[twin])
                 mixed[between] *= SAME_BINARY
         return mixed, tuple(effects)
+
+    def _rules(self, state: State, compiled: frozenset[str]) -> list[_Rule]:
+        """What is known of a commit by the files it touches; a rule without the facts it needs is left out."""
+        stack = frozenset((state.crash or {}).get("files", ()))
+        rules: list[_Rule] = []
+        if compiled:
+            rules.append(("touch nothing that is compiled", NOT_COMPILED, lambda names: not names & compiled))
+        if stack:
+            rules.append(("touch a file of the crash's stack", STACK_FILE, lambda names: bool(names & stack)))
+        if self.job.path:
+            rules.append(("touch a hinted path", HINTED_PATH, self._hinted))
+        return rules
 
     def _hinted(self, files: frozenset[str]) -> bool:
         return any(name == path or name.startswith(path.rstrip("/") + "/") for name in files for path in self.job.path)

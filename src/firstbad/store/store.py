@@ -67,7 +67,8 @@ class Store:
         """Keep a new job; returns its number."""
         with self._call() as connection:
             row = connection.execute(sa.insert(jobs).values(created=time.time(), job=job.model_dump(mode="json")))
-            return int(row.inserted_primary_key[0])
+            (number,) = row.inserted_primary_key or (0,)
+            return int(number)
 
     def job(self, number: int | None = None) -> StoredJob:
         """A job by number, the last one by default. Raises NotFoundError."""

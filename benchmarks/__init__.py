@@ -1,0 +1,1 @@
+"""Measurements, each beside an alternative where there is one."""
