@@ -1,0 +1,5 @@
+"""``python -m firstbad``."""
+
+from firstbad.cli import main
+
+main()

@@ -1,0 +1,30 @@
+"""The demo's bugs, bisected for real; bug (c) is in test_kill9.py."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from firstbad.report import read_log, write
+
+pytestmark = pytest.mark.kernel
+
+
+def firstbad(*args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "firstbad", *args], stdout=subprocess.PIPE, env=os.environ, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("bug", ["a", "g-cause", "g-fix", "b"])
+def test_the_right_commit(place, bug):
+    row = json.loads(firstbad("demo", "--bug", bug, "--json"))
+    assert row["verdict"] == "right", row
+    assert row["confidence"] >= 0.99
+    log = firstbad("log", str(row["job"]))
+    assert write(read_log(log)) == log
+    side = "good" if bug == "g-fix" else "bad"
+    assert f"first {side} commit: {row['truth']} " in log
