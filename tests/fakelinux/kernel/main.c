@@ -1,0 +1,3 @@
+#include "value.h"
+int value = VALUE;
+int main(void) { return value; }

@@ -1,0 +1,185 @@
+"""Builds of a miniature tree by real make and gcc; tests/acceptance builds real kernels."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from tests.support.histories import History
+
+from firstbad.errors import BuildError, InfrastructureError, NotFoundError
+from firstbad.history.git import Repo
+from firstbad.kernel import process
+from firstbad.kernel.artifacts import Artifacts
+from firstbad.kernel.build import Builder, Spec
+from firstbad.kernel.buildlog import first_error
+from firstbad.kernel.config import machine_options
+from firstbad.kernel.data import applies
+from firstbad.kernel.signature import signature
+from firstbad.kernel.toolchain import choose, names
+
+TREE = Path(__file__).parent.parent / "fakelinux"
+VALUE = "include/value.h"
+
+
+@pytest.fixture
+def history(tmp_path):
+    made = History(tmp_path / "repo")
+    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    made.commit("one", tree)
+    made.commit("docs", {"README": "words"})
+    made.commit("two", {VALUE: "#define VALUE 2\n"})
+    made.commit("broken", {VALUE: "#define VALUE nonsense\n"})
+    made.commit(
+        "sleeps",
+        {VALUE: "#define VALUE 3\n", "Makefile": tree["Makefile"] + "\n$(O)/main.o: wait\nwait:\n\tsleep 60\n"},
+    )
+    return made
+
+
+@pytest.fixture
+def builder(tmp_path):
+    return make_builder(tmp_path / "place")
+
+
+def make_builder(place: Path) -> Builder:
+    return Builder(place / "builder", Artifacts(place / "artifacts", 1 << 30), place / "ccache", jobs=2)
+
+
+SPEC = Spec("CONFIG_MINE=y\n", "tinyconfig")
+
+
+def test_a_build_and_what_is_kept_of_it(history, builder):
+    built = builder.build(Repo(history.path), history.commits["one"], SPEC)
+    assert built.error == ""
+    assert len(built.signature) == 64
+    assert built.kernel.exists()
+    assert built.compiler.startswith("gcc (")
+    assert {"kernel/main.c", VALUE} <= built.compiled()
+    assert not any(name.startswith("/") for name in built.compiled())
+    config = (built.directory / "config").read_text()
+    assert "CONFIG_TINY=y" in config
+    assert "CONFIG_MINE=y" in config
+    assert "CONFIG_VIRTIO_CONSOLE=y" in config
+    again = builder.build(Repo(history.path), history.commits["one"], SPEC)
+    assert again.cached
+    assert again.key == built.key
+
+
+def test_signatures_say_whether_the_code_is_the_same(history, builder, tmp_path):
+    repo, commits = Repo(history.path), history.commits
+    one, docs, two = (builder.build(repo, commits[name], SPEC) for name in ("one", "docs", "two"))
+    assert one.signature == docs.signature
+    assert one.signature != two.signature
+    elsewhere = make_builder(tmp_path / "a" / "much" / "longer" / "place")
+    assert elsewhere.build(repo, commits["two"], SPEC).signature == two.signature
+    assert elsewhere.build(repo, commits["one"], SPEC).signature == one.signature, "and the order does not matter"
+
+
+def test_a_build_that_fails_is_a_fact(history, builder):
+    built = builder.build(Repo(history.path), history.commits["broken"], SPEC)
+    assert "nonsense" in built.error
+    assert ": error: " in built.error
+    assert (built.directory / "build.log").exists()
+    assert builder.build(Repo(history.path), history.commits["broken"], SPEC).cached
+    assert builder.build(Repo(history.path), history.commits["two"], SPEC).error == ""
+
+
+def test_cancelled_build_leaves_no_process(history, builder):
+    cancel = threading.Event()
+    threading.Timer(1.0, cancel.set).start()
+    with pytest.raises(process.Cancelled):
+        builder.build(Repo(history.path), history.commits["sleeps"], SPEC, cancel)
+    assert with_mark(builder.directory) == []
+
+
+def with_mark(directory: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and f"FIRSTBAD_BUILDER={directory}".encode() in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_compilers_of_a_killed_owner_are_ended(history, builder, tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from pathlib import Path\n"
+        "from tests.unit.test_kernel_build import SPEC, Repo, make_builder\n"
+        f"make_builder(Path({str(tmp_path / 'place')!r})).build(Repo(Path({str(history.path)!r})), "
+        f"{history.commits['sleeps']!r}, SPEC)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent.parent)
+    deadline = time.monotonic() + 60
+    while not with_mark(builder.directory) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+    built = builder.build(Repo(history.path), history.commits["two"], SPEC)
+    assert built.error == ""
+    assert with_mark(builder.directory) == []
+
+
+def test_a_builder_in_use_is_waited_for_and_named(builder):
+    with process.builder_lock(builder.directory):
+        other = process.builder_lock(builder.directory, patience=0.2)
+        with pytest.raises(InfrastructureError, match=str(os.getpid())):
+            other.__enter__()
+
+
+def test_first_error_prefers_the_cause(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("  CC a.o\nmake[2]: *** [a.o] Error 1\na.c:3:4: error: 'x' undeclared\na.c:9: error: more\n")
+    assert first_error(log) == ("a.c:3:4: error: 'x' undeclared", False)
+    log.write_text("as: a.o: No space left on device\na.c:3:4: error: whatever\n")
+    assert first_error(log)[1] is True
+    log.write_text("ld: a.o: in function `f': undefined reference to `g'\nmake: *** [vmlinux] Error 1\n")
+    assert first_error(log) == ("ld: a.o: in function `f': undefined reference to `g'", False)
+    log.write_text("")
+    assert first_error(log)[0] == "make failed and said nothing"
+
+
+def test_signature_of_what_is_no_kernel(tmp_path):
+    (tmp_path / "vmlinux").write_bytes(b"\x7fELF but not really")
+    with pytest.raises(BuildError, match="is not a kernel"):
+        signature(tmp_path / "vmlinux")
+
+
+def test_rules_are_bounded_by_releases():
+    rule = {"from": "v5.10", "until": "v6.1"}
+    assert [applies(rule, version) for version in ((5, 9, 0), (5, 10, 0), (6, 1, 0), (6, 1, 1), None)] == [
+        False, True, True, False, True]  # fmt: skip
+    assert "CONFIG_LOCALVERSION_AUTO=n\n" in machine_options((6, 12, 0))
+
+
+def test_toolchains():
+    assert choose((6, 12, 0)).identity.startswith("gcc (")
+    assert "gcc-12" in names()
+    with pytest.raises(NotFoundError, match="unknown toolchain"):
+        choose(None, "tcc")
+
+
+def test_store_of_builds_keeps_its_limit(tmp_path):
+    store = Artifacts(tmp_path / "artifacts", 3000)
+    for number in range(3):
+        made = tmp_path / f"made{number}"
+        made.mkdir()
+        (made / "bzImage").write_bytes(b"k" * 100)
+        (made / "vmlinux").write_bytes(b"v" * 2000)
+        store.put(f"key{number}", made, signature=str(number), compiler="gcc", seconds=1)
+        os.utime(store.directory / f"key{number}" / "meta.json", (number, number))
+    store.collect()
+    assert store.size() <= 3000
+    assert (store.directory / "key2" / "vmlinux").exists(), "what was used last goes last"
+    assert not (store.directory / "key0" / "vmlinux").exists()
+    store.collect(limit=0)
+    assert store.get("key1") is None
+    assert store.get("nothing") is None
