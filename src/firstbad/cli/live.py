@@ -96,6 +96,7 @@ class LiveView:
         self._heading = heading
         self._since = time.monotonic()
         self._now = "starting"
+        self._told: tuple[float, float] | None = None
         self._state = State()
         self._live = Live(get_renderable=self._render, console=err, refresh_per_second=4, transient=True)
 
@@ -114,11 +115,17 @@ class LiveView:
     def event(self, event: Event, state: State) -> None:
         """Show the new state."""
         self._state = state
+        if "left_seconds" in event.data:
+            self._told = (time.monotonic(), float(event.data["left_seconds"]))
+
+    def _left(self) -> float | None:
+        """The last estimate, less the time since it was made."""
+        return max(0.0, self._told[1] - (time.monotonic() - self._told[0])) if self._told else None
 
     def _render(self) -> RenderableType:
         state = self._state
         spent = time.monotonic() - self._since
-        left = time_left(state)
+        left = self._left()
         now = Text.assemble(("now  ", "dim"), (clean(self._now), "bold"))
         clock = Text.assemble(
             ("time ", "dim"),
@@ -129,7 +136,8 @@ class LiveView:
         belief = Text.assemble(
             ("left ", "dim"), belief_line(state) or "not known yet: the ends of the range come first"
         )
-        return Group(Text(clean(self._heading), style="bold"), self._table(_ROWS), belief, clock, now)
+        bug = f": {state.crash['title']}" if state.crash else ""
+        return Group(Text(clean(self._heading + bug), style="bold"), self._table(_ROWS), belief, clock, now)
 
     def _table(self, rows: int) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")

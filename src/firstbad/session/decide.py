@@ -244,7 +244,7 @@ class Decider:
 
     def _search(self, state: State, view: View) -> Step | Finish:
         found = answer(view.belief, self.job.target)
-        data = {"bounds": self._bounds(state, view), **self._why(view)}
+        data = {"bounds": self._bounds(state, view), "effects": list(view.effects), **self._why(view)}
         if found is not None and found.status == "found":
             wanted = needs_confirmation(view.belief, found.commits[0], self.job.target)
             for index, runs in wanted:

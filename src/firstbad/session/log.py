@@ -81,6 +81,8 @@ class _Renderer:
         if not self.searching:
             self.searching = True
             self.writer.bisect_start(*data["bounds"])
+            for effect in data["effects"]:
+                self.writer.note(f"prior: {effect}")
         left = max(0, data["left90"] - 1)
         self.writer.remaining(left // 2, math.ceil(math.log2(left + 1)) if left else 0, data["commit"], data["title"])
         why = f"before: {_belief(data)}"
