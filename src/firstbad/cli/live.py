@@ -141,8 +141,8 @@ class LiveView:
 
     def _table(self, rows: int) -> Table:
         table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("phase", "commit", "verdict", "runs", "title"):
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
+        for name, width in (("phase", 8), ("commit", 12), ("verdict", 7), ("runs", 14), ("title", 10)):
+            table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
         for test in self._state.tests[-rows:]:
             verdict = verdict_of(test)
             phase = test.data.get("release") or test.data["phase"]
