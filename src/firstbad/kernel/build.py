@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -115,7 +114,10 @@ class _Step:
         self.log = made / "build.log"
         try:
             checkout(self.repo, self.source, self.commit)
-            config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version)
+            listing = self.repo.git("ls-tree", "-r", "-z", "--full-tree", self.commit)
+            made_from = config.digest(self.spec.config, self.spec.base, self.version)
+            decided_by = config.inputs(listing, made_from)
+            config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by)
             self._make("bzImage")
             signed = signature(self.out / "vmlinux")
         except BuildError as error:
@@ -148,16 +150,17 @@ class _Step:
             raise BuildError(line, str(self.log))
 
 
-_WORD = re.compile(r"[^\s\\]+\.(?:c|h|S|lds)(?=[\s\\]|$)")
+_SOURCES = (".c", ".h", ".S", ".lds")
 
 
 def compiled_files(out: Path, source: Path) -> set[str]:
     """Files of the tree that the last build read, from Kbuild's ``.cmd`` files; paths relative to the tree."""
-    prefixes = (f"{source}/", f"{os.path.relpath(source, out)}/")
+    words: set[str] = set()
+    for directory, _, names in os.walk(out):
+        for name in names:
+            if name.startswith(".") and name.endswith(".o.cmd"):
+                words.update(Path(directory, name).read_text(errors="replace").split())
     found: set[str] = set()
-    for path in out.rglob(".*.o.cmd"):
-        for word in set(_WORD.findall(path.read_text(errors="replace"))):
-            for prefix in prefixes:
-                if word.startswith(prefix):
-                    found.add(os.path.normpath(word[len(prefix) :]))
-    return found
+    for prefix in (f"{source}/", f"{os.path.relpath(source, out)}/"):
+        found |= {os.path.normpath(word[len(prefix) :]) for word in words if word.startswith(prefix)}
+    return {name for name in found if name.endswith(_SOURCES)}

@@ -1,6 +1,7 @@
 """The configuration of one revision: the job's, what our machines need, then the tree's own olddefconfig."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,13 +21,36 @@ def digest(text: str, base: str, version: data.Version | None) -> str:
     return hashlib.sha256("\0".join((base, text, machine_options(version))).encode()).hexdigest()
 
 
-def write_config(make: Make, out: Path, text: str, base: str, version: data.Version | None) -> None:
-    """Make ``out/.config`` for the revision that is checked out.
+# What the tree's Kconfig decides from: when none of it differs from the last revision's, nor does the result.
+_INPUTS = re.compile(
+    r"(?:^|/)(?:Kconfig[^/]*|[^/]*\.config|[^/]*defconfig)$|^scripts/|^Makefile$|^arch/[^/]*/Makefile$"
+)
+
+
+def inputs(listing: str, made_from: str) -> str:
+    """Identity (sha256 hex) of all that decides a configuration: ``git ls-tree -r`` of the revision, filtered, and
+    ``made_from`` (see :func:`digest`)."""
+    total = hashlib.sha256(made_from.encode())
+    for line in listing.split("\0"):
+        if _INPUTS.search(line.partition("\t")[2]):
+            total.update(line.encode("utf-8", "surrogateescape") + b"\0")
+    return total.hexdigest()
+
+
+def write_config(
+    make: Make, out: Path, text: str, base: str, version: data.Version | None, decided_by: str = ""
+) -> None:
+    """Make ``out/.config`` for the revision that is checked out, unless ``decided_by`` (see :func:`inputs`) is what
+    the last one was made from.
 
     It is made anew from the job's text each time, never from the last revision's result, so it does not depend
     on the order of builds; the file is replaced only when it differs, so that nothing is rebuilt in vain.
     ``make(*targets, KEY=value)`` runs make in the tree and raises BuildError.
     """
+    note = out / ".config.inputs"
+    if decided_by and (out / ".config").exists() and note.exists() and note.read_text() == decided_by:
+        return
+    note.unlink(missing_ok=True)
     fresh = out / ".config.firstbad"
     fresh.unlink(missing_ok=True)
     if base != "none":
@@ -39,3 +63,4 @@ def write_config(make: Make, out: Path, text: str, base: str, version: data.Vers
         fresh.unlink()
     else:
         fresh.replace(current)
+    note.write_text(decided_by)

@@ -92,7 +92,8 @@ class Decider:
         self.repo, self.job, self.ends, self.machines = repo, job, ends, machines
         self.views = Views(repo, job)
         self._compiled = compiled
-        self._releases = [] if job.kind == "fix" or ends.good else previous_releases(repo, ends.start)
+        releases = [] if job.kind == "fix" or ends.good else previous_releases(repo, ends.start)
+        self._releases = [(release.tag, repo.resolve(release.tag)) for release in releases]  # newest first
 
     def propose(self, state: State) -> Step | Finish:
         """The next step. Raises BisectionError when the question can't be answered."""
@@ -132,8 +133,7 @@ class Decider:
         if self.ends.good:
             return self.ends.good
         tried = {test.commit for test in state.tests} - set(state.untestable()) | {step.commit}
-        releases = [self.repo.resolve(release.tag) for release in self._releases]
-        return ([commit for commit in releases if commit in tried][-1],)
+        return ([commit for _, commit in self._releases if commit in tried][-1],)
 
     def _initial(self, state: State) -> Step | None:
         start, tally = self.ends.start, state.tally(self.ends.start)
@@ -183,12 +183,11 @@ class Decider:
                     )
             return view
         oldest = ""
-        for position, release in enumerate(self._releases):
-            commit = self.repo.resolve(release.tag)
+        for position, (tag, commit) in enumerate(self._releases):
             if commit in state.untestable() or self._looked_below(state, position):
                 continue
             view = self._view(state, self.ends.start, (commit,))
-            step = self._edge(state, view, commit, "release", {"release": release.tag})
+            step = self._edge(state, view, commit, "release", {"release": tag})
             if step is not None:
                 return step
             if view.belief.older < 0.5:
@@ -207,8 +206,8 @@ class Decider:
 
     def _looked_below(self, state: State, position: int) -> bool:
         """Whether an older release was tried although this one was good: then the range begins there."""
-        older = {self.repo.resolve(release.tag) for release in self._releases[position + 1 :]}
-        good = state.tally(self.repo.resolve(self._releases[position].tag)).clean > 0
+        older = {commit for _, commit in self._releases[position + 1 :]}
+        good = state.tally(self._releases[position][1]).clean > 0
         return good and any(test.commit in older for test in state.tests) and not older <= set(state.untestable())
 
     def _below(self, state: State, view: View) -> Step | None:
@@ -216,12 +215,11 @@ class Decider:
         if view.belief.older < (1 - self.job.target) / 4 or self.job.kind == "fix" or self.ends.good:
             return None
         floor = view.hash(0)
-        commits = [self.repo.resolve(release.tag) for release in self._releases]
+        commits = [commit for _, commit in self._releases]
         if floor in commits:
-            for release in self._releases[commits.index(floor) + 1 :]:
-                commit = self.repo.resolve(release.tag)
+            for tag, commit in self._releases[commits.index(floor) + 1 :]:
                 if commit not in state.untestable():
-                    return Step("release", commit, self._edge_runs(view), {"release": release.tag})
+                    return Step("release", commit, self._edge_runs(view), {"release": tag})
         return None
 
     def _edge(self, state: State, view: View, commit: str, phase: Phase, data: dict[str, Any]) -> Step | None:

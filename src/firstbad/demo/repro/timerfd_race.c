@@ -1,18 +1,23 @@
 // Two threads set one timerfd, each in turn with and without TFD_TIMER_CANCEL_ON_SET, which puts it on the kernel's
 // cancel list and takes it off. Where nothing keeps the two apart, both may take it off: the second one follows a
-// poisoned pointer, a general protection fault in __timerfd_remove_cancel(). It ends by itself after ROUNDS rounds.
+// poisoned pointer, a general protection fault in __timerfd_remove_cancel(). It ends by itself after BURSTS bursts of
+// ROUNDS rounds, with a pause between two bursts.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#ifndef ROUNDS
-#define ROUNDS 2000
+#ifndef BURSTS
+#define BURSTS 12
 #endif
+#ifndef ROUNDS
+#define ROUNDS 80
+#endif
+#define PAUSE 50000 // microseconds
 
 static int timer;
-static atomic_int ready;
+static atomic_int arrived;
 
 static void *set(void *unused)
 {
@@ -20,12 +25,15 @@ static void *set(void *unused)
 	const struct itimerspec never = { 0 };
 
 	(void)unused;
-	atomic_fetch_add(&ready, 1);
-	while (atomic_load(&ready) < 2)
-		;
-	for (int round = 0; round < ROUNDS; round++) {
-		timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
-		timerfd_settime(timer, 0, &never, NULL);
+	for (int burst = 0; burst < BURSTS; burst++) {
+		usleep(PAUSE);
+		atomic_fetch_add(&arrived, 1);
+		while (atomic_load(&arrived) < 2 * (burst + 1))
+			; // begin together
+		for (int round = 0; round < ROUNDS; round++) {
+			timerfd_settime(timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+			timerfd_settime(timer, 0, &never, NULL);
+		}
 	}
 	return NULL;
 }
