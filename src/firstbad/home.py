@@ -9,7 +9,8 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Home:
-    """Paths of one data directory. The disk budget covers builds and the compile cache, in bytes."""
+    """Paths of one data directory. The disk budget, in bytes, is for kept builds (a half), output
+    directories and the compile cache (a quarter each)."""
 
     root: Path
     budget: int

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from firstbad.cli.live import view
-from firstbad.cli.output import say_json
+from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
@@ -145,6 +145,9 @@ def bisect(store: Store, place: Home, number: int, as_json: bool, plain: bool) -
         except FirstbadError as error:
             store.append(number, "failed", {"error": str(error)})
             raise
+        except KeyboardInterrupt:
+            say_error(f"interrupted; `firstbad resume {number}` goes on from here")
+            raise SystemExit(130) from None
     if as_json:
         say_json(result_json(store, number))
     else:

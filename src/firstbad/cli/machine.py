@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from firstbad.cli.output import out, say, say_json
-from firstbad.home import GIB, Home, home
+from firstbad.home import GIB, home
 from firstbad.kernel import data
 from firstbad.kernel.artifacts import Artifacts
+from firstbad.kernel.build import drop_outputs
 from firstbad.kernel.toolchain import identity
 from firstbad.session import is_running
 
@@ -106,24 +107,14 @@ def gc(budget: float | None) -> None:
     place = home()
     limit = place.budget if budget is None else int(budget * GIB)
     before = _size(place.root)
-    if _idle(place):
-        _drop_outputs(place, limit)
-        shutil.rmtree(place.ccache, ignore_errors=True) if _size(place.root) > 2 * limit else None
-    rest = _size(place.builders) + _size(place.ccache)
-    Artifacts(place.artifacts, limit).collect(limit=max(0, limit - rest))
+    if not any(is_running(job) for job in (place.root / "jobs").glob("*")):
+        for builder in place.builders.glob("*"):
+            drop_outputs(builder, limit // 4)
+        if _size(place.ccache) > limit // 4:
+            shutil.rmtree(place.ccache, ignore_errors=True)
+    Artifacts(place.artifacts, limit).collect(limit=limit // 2)
     after = _size(place.root)
     say(f"{place.root}: {after / GIB:.2f} GiB of {limit / GIB:g} GiB ({(before - after) / GIB:.2f} GiB freed)")
-
-
-def _idle(place: Home) -> bool:
-    return not any(is_running(job) for job in (place.root / "jobs").glob("*"))
-
-
-def _drop_outputs(place: Home, limit: int) -> None:
-    """Remove build outputs, the ones used longest ago first, until half of the budget is enough for the rest."""
-    outputs = sorted(place.builders.glob("*/out-*"), key=lambda path: path.stat().st_mtime)
-    while outputs and _size(place.builders) + _size(place.ccache) > limit / 2:
-        shutil.rmtree(outputs.pop(0), ignore_errors=True)
 
 
 def _size(path: Path) -> int:

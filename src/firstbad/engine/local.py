@@ -24,12 +24,12 @@ class LocalEngine:
 
     def __init__(self, home: Home, spec: Spec, repro: Path, *, machines: int = 0, jobs: int = 0) -> None:
         self.machines = machines or max(2, (os.cpu_count() or 1) // 2)
-        self.artifacts = Artifacts(home.artifacts, home.budget)
+        self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.reproducer: Reproducer = prepare(repro, home.machines)
         self._program = self.reproducer.program.read_bytes()
         self._initramfs = build_initramfs(home.machines)
         self._spec = spec
-        self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs)
+        self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
         self._cancel = threading.Event()
         self._builds = ThreadPoolExecutor(1, "build")
         self._runs = ThreadPoolExecutor(self.machines, "machine")

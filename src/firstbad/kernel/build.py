@@ -27,7 +27,7 @@ REPRODUCIBLE = {
     "LOCALVERSION": "",
     "LC_ALL": "C",
 }
-_KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER", "CCACHE_MAXSIZE")
+_KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER")
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,14 @@ class Spec:
 class Builder:
     """One builder: a work tree, output directories by configuration, and the shared caches."""
 
-    def __init__(self, directory: Path, artifacts: Artifacts, ccache: Path, jobs: int = 0) -> None:
+    def __init__(
+        self, directory: Path, artifacts: Artifacts, ccache: Path, jobs: int = 0, limit_bytes: int = 5 << 30
+    ) -> None:
+        """``limit_bytes`` bounds the output directories, and the compile cache in its turn."""
         self.directory = directory
         self.artifacts = artifacts
         self.ccache = ccache
+        self.limit_bytes = limit_bytes
         self.jobs = jobs or os.cpu_count() or 1
 
     def build(self, repo: Repo, commit: str, spec: Spec, cancel: threading.Event | None = None) -> Built:
@@ -91,6 +95,8 @@ class _Step:
 
     def make_artifact(self, key: str, config_id: str) -> Built:
         self.out = self.builder.directory / f"out-{self.tools.name}-{config_id}"
+        if not self.out.exists():
+            drop_outputs(self.builder.directory, self.builder.limit_bytes)
         self.out.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
         started = time.monotonic()
@@ -141,6 +147,7 @@ class _Step:
         ]
         env = {key: os.environ[key] for key in _KEPT_ENV if key in os.environ}
         env |= REPRODUCIBLE | process.mark(self.builder.directory) | {"CCACHE_DIR": str(self.builder.ccache)}
+        env["CCACHE_MAXSIZE"] = f"{self.builder.limit_bytes // 1_000_000}M"
         with self.log.open("ab") as log:
             status = process.run(command, log, env=env, cwd=self.source, cancel=self.cancel)
         if status:
@@ -148,6 +155,18 @@ class _Step:
             if ours:
                 raise InfrastructureError(f"building {self.commit[:12]}: {line}")
             raise BuildError(line, str(self.log))
+
+
+def drop_outputs(directory: Path, limit: int) -> None:
+    """Remove a builder's output directories, the ones used longest ago first, until ``limit`` bytes hold the rest.
+
+    The caller holds the builder's lock, or knows that no build is under way.
+    """
+    outputs = sorted(directory.glob("out-*"), key=lambda path: path.stat().st_mtime)
+    sizes = [sum(item.lstat().st_size for item in out.rglob("*") if item.is_file()) for out in outputs]
+    while outputs and sum(sizes) > limit:
+        shutil.rmtree(outputs.pop(0), ignore_errors=True)
+        sizes.pop(0)
 
 
 _SOURCES = (".c", ".h", ".S", ".lds")

@@ -92,7 +92,7 @@ class Bisection:
         self.repo = Repo(self.job.repo)
         self.ends = find_ends(self.repo, self.job)
         self.engine = engine(home, self.job)
-        self.artifacts = Artifacts(home.artifacts, home.budget)
+        self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.decider = Decider(self.repo, self.job, self.ends, self.engine.machines, self._compiled)
         self.state: State = fold(store.events(number), self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}

@@ -13,6 +13,8 @@ from firstbad.store import Event
 # kernel was silent, more where it crashed with a report, which may be another bug that shows now and then.
 SILENT_BOOTS = 2
 CRASHED_BOOTS = 5
+# Runs lost to other bugs, with no other run seen, after which a revision counts as one that can't be tested.
+LOST_RUNS = 20
 
 
 @dataclass
@@ -36,6 +38,11 @@ class Tally:
     def total(self) -> int:
         """All runs."""
         return self.crashes + self.clean + self.lost + self.boot + self.infra
+
+    @property
+    def drowned(self) -> bool:
+        """Whether other bugs leave no run to this one."""
+        return self.lost >= LOST_RUNS and self.crashes + self.clean == 0
 
     @property
     def boots(self) -> bool | None:
@@ -93,9 +100,9 @@ class State:
         return self.tallies.get(commit, Tally())
 
     def untestable(self) -> list[str]:
-        """Revisions that do not build or do not boot."""
+        """Revisions that do not build or boot, or crash with other bugs only."""
         found = [commit for commit, build in self.builds.items() if build.error]
-        return found + [commit for commit, tally in self.tallies.items() if tally.boots is False]
+        return found + [commit for commit, tally in self.tallies.items() if tally.boots is False or tally.drowned]
 
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
