@@ -204,4 +204,4 @@ def test_two_calls_make_the_same_repository(tmp_path: Path) -> None:
         ["git", "-C", str(one.repo), "rev-list", "--count", "HEAD"], capture_output=True, text=True, check=True
     )
     assert int(count.stdout) == one.commits >= 120
-    assert not [path for path in (tmp_path / "one").iterdir() if path.name.startswith("seed-1.")]
+    assert not [path for path in (tmp_path / "one").iterdir() if path.name.startswith("making-")]

@@ -1,5 +1,6 @@
 """Makes the demo: imports the kernel source once, then writes one history per seed on top of it."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -19,7 +20,7 @@ from firstbad.errors import UserError
 
 BASE_TAG = "v6.12"
 MARKER = "demo.json"
-FORMAT = 1  # of the history: another number makes everything anew
+FORMAT = 1  # of the import: another number makes it anew
 ENOUGH = (60, 20)  # edits of compiled and of uncompiled files that a point release must still take
 
 
@@ -31,17 +32,17 @@ def make_demo(
     The import (``base.git``) is shared by all seeds through hard links. What an interrupted call left is removed.
     Raises NotFoundError without the kernel source, UserError if the source is another release.
     """
-    home = directory / f"seed-{seed}"
-    made = _load(home)
-    if made is not None:
-        return made
+    # Another recipe gives another history beside the old one, which jobs may still refer to.
+    home = directory / f"seed-{seed}-{_recipe()}"
+    if (home / MARKER).exists():
+        return _read(home)
     directory.mkdir(parents=True, exist_ok=True)
     base = _base(directory, source or find_source(), progress)
-    for left in directory.glob(f"seed-{seed}.*"):
+    for left in directory.glob(f"making-{seed}.*"):
         shutil.rmtree(left)
     if home.exists():
         shutil.rmtree(home)
-    with tempfile.TemporaryDirectory(prefix=f"seed-{seed}.", dir=directory) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"making-{seed}.", dir=directory) as scratch:
         work = Path(scratch) / "made"
         work.mkdir()
         progress(f"writing the history of seed {seed}")
@@ -68,6 +69,18 @@ def _base(directory: Path, source: Path, progress: Callable[[str], None]) -> Pat
     importer.hashes()
     (base / MARKER).write_text(json.dumps(_identity(source)))
     return base
+
+
+def _recipe() -> str:
+    """Short digest of all that decides a history but the seed: the data files and the modules that use them."""
+    total = hashlib.sha256()
+    package = files(__package__)
+    parts = [package / "data" / name for name in ("bugs.toml", "cases.toml", "compiled.toml", "people.toml")]
+    parts += [package / "data" / "uncompiled.toml"]
+    parts += [package / name for name in ("edits.py", "fastimport.py", "history.py", "make.py", "plan.py")]
+    for part in parts:
+        total.update(part.read_bytes())
+    return total.hexdigest()[:10]
 
 
 def _identity(source: Path) -> dict[str, Any]:
@@ -120,7 +133,6 @@ def _facts(plan: Plan, names: dict[int, str], seed: int) -> dict[str, Any]:
     tags = [BASE_TAG, *plan.tags]
     table = tomllib.loads((files(__package__) / "data" / "cases.toml").read_text())
     return {
-        "format": FORMAT,
         "seed": seed,
         "tags": tags,
         "commits": len(plan.nodes) + 1,
@@ -145,16 +157,8 @@ def _case(entry: dict[str, str], plan: Plan, names: dict[int, str]) -> dict[str,
     }
 
 
-def _load(home: Path) -> Demo | None:
-    """Return the finished demo in ``home``; None where there is none, or one of another format."""
-    if not (home / MARKER).exists() or json.loads((home / MARKER).read_text())["format"] != FORMAT:
-        return None
-    return _read(home)
-
-
 def _read(home: Path) -> Demo:
     facts = json.loads((home / MARKER).read_text())
-    del facts["format"]
     cases = {entry["name"]: _read_case(entry) for entry in facts.pop("cases")}
     return Demo(repo=home / "linux.git", cases=cases, **facts)
 
