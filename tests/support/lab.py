@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from firstbad.engine import BuildRequest, RunRequest
 from firstbad.kernel.artifacts import Built
-from firstbad.vm import MachineRun
+from firstbad.vm import Acceleration, MachineRun
 
 _T = TypeVar("_T")
 
@@ -64,6 +64,7 @@ class Lab:
     runs: list[str] = field(default_factory=list)
     before_run: Callable[[], None] = lambda: None
     function: str = "demo_read"
+    acceleration: Acceleration | None = None
 
     def build(self, request: BuildRequest) -> Future[Built]:
         cached = request.commit in self.builds

@@ -44,6 +44,13 @@ def belief_line(state: State) -> str:
     return ""
 
 
+def machines_line(event: Event) -> str:
+    """How machines run on this host, and why."""
+    facts = event.data
+    how = "KVM" if facts["acceleration"] == "kvm" else "emulated (TCG)"
+    return f"{facts['at_a_time']} machines at a time, {how}: {facts['why']}"
+
+
 def time_left(state: State) -> float | None:
     """Seconds that the search expects to need, None while it can't know."""
     for test in reversed(state.tests):
@@ -82,6 +89,8 @@ class PlainView:
             if belief_line(state) and test.data["phase"] in ("search", "confirm"):
                 left = time_left(state)
                 self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
+        elif event.kind == "machines":
+            self._line(machines_line(event))
         elif event.kind == "crash":
             self._line(f"the bug: {event.data['title']}")
 
@@ -96,6 +105,7 @@ class LiveView:
         self._heading = heading
         self._since = time.monotonic()
         self._now = "starting"
+        self._machines = ""
         self._told: tuple[float, float] | None = None
         self._state = State()
         self._live = Live(get_renderable=self._render, console=err, refresh_per_second=4, transient=True)
@@ -115,6 +125,8 @@ class LiveView:
     def event(self, event: Event, state: State) -> None:
         """Show the new state."""
         self._state = state
+        if event.kind == "machines":
+            self._machines = machines_line(event)
         if "left_seconds" in event.data:
             self._told = (time.monotonic(), float(event.data["left_seconds"]))
 
@@ -126,7 +138,7 @@ class LiveView:
         state = self._state
         spent = time.monotonic() - self._since
         left = self._left()
-        now = Text.assemble(("now  ", "dim"), (clean(self._now), "bold"))
+        now = Text.assemble(("now  ", "dim"), (clean(self._now), "bold"), (f"  {clean(self._machines)}", "dim"))
         clock = Text.assemble(
             ("time ", "dim"),
             f"{duration(spent)} spent",

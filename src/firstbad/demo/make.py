@@ -52,7 +52,7 @@ def make_demo(
 
 
 def _base(directory: Path, source: Path, progress: Callable[[str], None]) -> Path:
-    """Return the repository that holds the import alone; its tag is written last, so it tells a finished one."""
+    """Return the repository that holds the import alone; its marker is written last, so it tells a finished one."""
     base = directory / "base.git"
     if (base / MARKER).exists() and json.loads((base / MARKER).read_text()) == _identity(source):
         return base
@@ -67,7 +67,9 @@ def _base(directory: Path, source: Path, progress: Callable[[str], None]) -> Pat
         mark = importer.commit(new, [], _contents(read_source(source, Trim.load())))
         importer.tag(BASE_TAG, mark, upstream, BASE_DATE, "Linux 6.12\n")
     importer.hashes()
-    (base / MARKER).write_text(json.dumps(_identity(source)))
+    unfinished = base / f"{MARKER}.new"
+    unfinished.write_text(json.dumps(_identity(source)))
+    unfinished.rename(base / MARKER)
     return base
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from firstbad.kernel.artifacts import Built
-from firstbad.vm.limits import MachineConfig, MachineRun
+from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,13 @@ class RunRequest:
 
 
 class Engine(Protocol):
-    """Places builds and runs; futures raise InfrastructureError or LostMachineError."""
+    """Places builds and runs; futures raise InfrastructureError or LostMachineError.
+
+    ``machines`` is how many runs it makes at a time; ``acceleration`` how they run, None until the first one began.
+    """
 
     machines: int
+    acceleration: Acceleration | None
 
     def build(self, request: BuildRequest) -> Future[Built]:
         """Build, or find what was built before."""

@@ -181,6 +181,7 @@ class Bisection:
             self.observer.activity(f"running {step.commit[:12]}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
+                self._tell_acceleration()
                 now = time.monotonic()
                 run = self._judged(step.commit, future.result(), now - since)
                 since = now
@@ -191,6 +192,11 @@ class Bisection:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
             stop = stop or step.commit in self.state.untestable()
             self._check_cancelled()
+
+    def _tell_acceleration(self) -> None:
+        how = self.engine.acceleration
+        if how is not None and not self.state.accelerated:
+            self._record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
 
     def _submit(self, commit: str, built: Built, index: int) -> Future[MachineRun]:
         wanted = self.job.machine

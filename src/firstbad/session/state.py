@@ -92,6 +92,7 @@ class State:
     same: dict[str, str] = field(default_factory=dict)  # revision -> tested revision with an equal signature
     bug: Bug | None = None
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
+    accelerated: bool = False  # whether it was told how machines run
     finished: dict[str, Any] | None = None
     run_seconds: list[float] = field(default_factory=list)
 
@@ -152,6 +153,9 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.started.append(data)
         if title and state.bug is None:
             state.bug = Bug([title])
+        state.accelerated = False  # a session that goes on may be another host
+    elif event.kind == "machines":
+        state.accelerated = True
     elif event.kind == "test":
         state.tests.append(Test(data))
     elif event.kind == "build":
