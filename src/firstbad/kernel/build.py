@@ -98,6 +98,8 @@ class _Step:
         if not self.out.exists():
             drop_outputs(self.builder.directory, self.builder.limit_bytes)
         self.out.mkdir(parents=True, exist_ok=True)
+        for left in self.builder.directory.glob("new-*"):  # by an owner that was killed: the lock is ours
+            shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
         started = time.monotonic()
         try:
