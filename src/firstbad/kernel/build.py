@@ -124,7 +124,7 @@ class _Step:
             checkout(self.repo, self.source, self.commit)
             listing = self.repo.git("ls-tree", "-r", "-z", "--full-tree", self.commit)
             made_from = config.digest(self.spec.config, self.spec.base, self.version)
-            decided_by = config.inputs(listing, made_from)
+            decided_by = config.inputs(listing, self.repo.blob(self.commit, "Makefile") or "", made_from)
             config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by)
             self._make("bzImage")
             signed = signature(self.out / "vmlinux")

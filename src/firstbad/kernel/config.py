@@ -22,15 +22,21 @@ def digest(text: str, base: str, version: data.Version | None) -> str:
 
 
 # What the tree's Kconfig decides from: when none of it differs from the last revision's, nor does the result.
-_INPUTS = re.compile(
-    r"(?:^|/)(?:Kconfig[^/]*|[^/]*\.config|[^/]*defconfig)$|^scripts/|^Makefile$|^arch/[^/]*/Makefile$"
-)
+_INPUTS = re.compile(r"(?:^|/)(?:Kconfig[^/]*|[^/]*\.config|[^/]*defconfig)$|^scripts/|^arch/[^/]*/Makefile$")
 
 
-def inputs(listing: str, made_from: str) -> str:
-    """Identity (sha256 hex) of all that decides a configuration: ``git ls-tree -r`` of the revision, filtered, and
-    ``made_from`` (see :func:`digest`)."""
+_VERSION = re.compile(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION|NAME)[ \t]*=.*$", re.MULTILINE)
+
+
+def inputs(listing: str, makefile: str, made_from: str) -> str:
+    """Identity (sha256 hex) of all that decides a configuration.
+
+    ``listing`` is ``git ls-tree -r -z`` of the revision, of which the files that matter are taken; ``makefile`` is the
+    top-level one, whose version lines decide nothing (they are in a comment of ``.config``); for ``made_from`` see
+    :func:`digest`.
+    """
     total = hashlib.sha256(made_from.encode())
+    total.update(_VERSION.sub("", makefile).encode("utf-8", "surrogateescape"))
     for line in listing.split("\0"):
         if _INPUTS.search(line.partition("\t")[2]):
             total.update(line.encode("utf-8", "surrogateescape") + b"\0")
@@ -49,7 +55,9 @@ def write_config(
     """
     note = out / ".config.inputs"
     if decided_by and (out / ".config").exists() and note.exists() and note.read_text() == decided_by:
-        return
+        # IKCONFIG puts the whole file into the kernel, the comment with the version too.
+        if "CONFIG_IKCONFIG=" not in (out / ".config").read_text():
+            return
     note.unlink(missing_ok=True)
     fresh = out / ".config.firstbad"
     fresh.unlink(missing_ok=True)
