@@ -54,10 +54,11 @@ def write_config(
     ``make(*targets, KEY=value)`` runs make in the tree and raises BuildError.
     """
     note = out / ".config.inputs"
-    if decided_by and (out / ".config").exists() and note.exists() and note.read_text() == decided_by:
-        # IKCONFIG puts the whole file into the kernel, the comment with the version too.
-        if "CONFIG_IKCONFIG=" not in (out / ".config").read_text():
-            return
+    current = out / ".config"
+    known = decided_by and current.exists() and note.exists() and note.read_text() == decided_by
+    # IKCONFIG puts the whole file into the kernel, the comment with the version too: then it is made anew.
+    if known and "CONFIG_IKCONFIG=" not in current.read_text():
+        return
     note.unlink(missing_ok=True)
     fresh = out / ".config.firstbad"
     fresh.unlink(missing_ok=True)
@@ -66,7 +67,6 @@ def write_config(
     with fresh.open("a") as file:  # later lines win over earlier ones in Kconfig
         file.write("\n" + text.rstrip("\n") + "\n" + machine_options(version))
     make("olddefconfig", KCONFIG_CONFIG=str(fresh))
-    current = out / ".config"
     if current.exists() and current.read_bytes() == fresh.read_bytes():
         fresh.unlink()
     else:
