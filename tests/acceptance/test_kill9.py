@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.acceptance.conftest import machines_of
+from tests.support.processes import machines_of
 
 from firstbad.cli.demo import demo_job
 from firstbad.demo import make_demo

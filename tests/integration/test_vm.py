@@ -1,10 +1,9 @@
 """Every kind of end, on a real kernel in a real QEMU.
 
-FIRSTBAD_TEST_KERNEL names a bootable image (bzImage) with initramfs, virtio-pci and virtio-console.
+The kernel is the demo's, unless FIRSTBAD_TEST_KERNEL names a bootable image with initramfs, virtio-pci and virtio-console.
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,14 +18,17 @@ import pytest
 from firstbad.repro import prepare
 from firstbad.vm import Acceleration, MachineConfig, MachineRun, build_initramfs, probe_acceleration, run_machine
 
-KERNEL = os.environ.get("FIRSTBAD_TEST_KERNEL", "")
+KERNEL = ""  # set by the fixture below
 TCG = Acceleration("tcg", "tests run the same everywhere")
 
-pytestmark = [
-    pytest.mark.kernel,
-    pytest.mark.skipif(not KERNEL, reason="FIRSTBAD_TEST_KERNEL names no kernel image"),
-    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
-]
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernel(kernel):
+    global KERNEL
+    KERNEL = str(kernel)
+
 
 ENDS = 'int main(void) { puts("so far so good"); return 3; }'
 LOOPS = 'int main(void) { puts("looping"); fflush(stdout); for (;;); }'

@@ -135,24 +135,28 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def bisect(store: Store, place: Home, number: int, as_json: bool, plain: bool) -> dict[str, Any]:
-    """Run a job to its end and print the result. An error is recorded, then raised."""
+def bisect(store: Store, place: Home, number: int, as_json: bool, plain: bool) -> None:
+    """Run a job to its end and print the result."""
+    run_job(store, place, number, plain or as_json)
+    if as_json:
+        say_json(result_json(store, number))
+    else:
+        print_result(store, place, number)
+
+
+def run_job(store: Store, place: Home, number: int, plain: bool) -> None:
+    """Run a job to its end while somebody watches. An error is recorded, then raised."""
     job = store.job(number).job
     heading = f"job {number}: {job.kind} bisection from {job.commit}{f' of {job.title}' if job.title else ''}"
-    with view(heading, plain or as_json) as observer:
+    with view(heading, plain) as observer:
         try:
-            finished = Bisection(store, number, place, observer).run()
+            Bisection(store, number, place, observer).run()
         except FirstbadError as error:
             store.append(number, "failed", {"error": str(error)})
             raise
         except KeyboardInterrupt:
             say_error(f"interrupted; `firstbad resume {number}` goes on from here")
             raise SystemExit(130) from None
-    if as_json:
-        say_json(result_json(store, number))
-    else:
-        print_result(store, place, number)
-    return finished
 
 
 COMMANDS = (cause, fix, resume)

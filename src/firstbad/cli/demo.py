@@ -6,9 +6,9 @@ from typing import Any
 import click
 from rich.table import Table
 
-from firstbad.cli.bisect import bisect, check
+from firstbad.cli.bisect import check, run_job
 from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
-from firstbad.cli.result import result_json
+from firstbad.cli.result import print_result, result_json
 from firstbad.demo import Case, Demo, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home
@@ -107,7 +107,9 @@ def _bisect(place: Home, made: Demo, case: Case, target: float, as_json: bool, p
     if not as_json:
         say(f"\nbug ({case.name}), seed {made.seed}: {case.what}", style="bold")
     try:
-        bisect(store, place, number, False, plain) if not as_json else _quiet(store, place, number)
+        run_job(store, place, number, plain or as_json)
+        if not as_json:
+            print_result(store, place, number)
     except FirstbadError as error:
         say_error(str(error))
     result = result_json(store, number)
@@ -118,13 +120,6 @@ def _bisect(place: Home, made: Demo, case: Case, target: float, as_json: bool, p
         "truth": case.culprit,
         **result,
     }
-
-
-def _quiet(store: Store, place: Home, number: int) -> None:
-    from firstbad.cli.live import PlainView
-    from firstbad.session import Bisection
-
-    Bisection(store, number, place, PlainView()).run()
 
 
 def _verdict(result: dict[str, Any], truth: str) -> str:

@@ -21,7 +21,6 @@ START_CRASHES = 4  # crashes at the start commit that say enough about the crash
 START_RUNS = 20  # runs after which one crash is enough
 START_LIMIT = 60  # clean runs after which the crash does not reproduce: a rate of .05 would have shown with 95%
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
-EDGE_RUNS = 3  # first batch at an end of the range
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from firstbad.demo import find_source
+from firstbad.cli.demo import demo_job
+from firstbad.demo import find_source, make_demo
+from firstbad.engine import BuildRequest
 from firstbad.errors import NotFoundError
 from firstbad.home import Home, home
+from firstbad.session.bisection import make_engine
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +28,15 @@ def place(tmp_path_factory) -> Home:
     return home()
 
 
-def machines_of(root: Path) -> list[int]:
-    """Ids of QEMU processes that run something from a data directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if entry.name.isdigit() and b"qemu-system" in command and os.fsencode(root) in command:
-            found.append(int(entry.name))
-    return found
+@pytest.fixture(scope="session")
+def kernel(place) -> Path:
+    """A kernel that boots our machines: FIRSTBAD_TEST_KERNEL, else the head of the demo's history."""
+    if os.environ.get("FIRSTBAD_TEST_KERNEL"):
+        return Path(os.environ["FIRSTBAD_TEST_KERNEL"])
+    made = make_demo(place.root / "demo", 1)
+    case = made.cases["a"]
+    engine = make_engine(place, demo_job(made, case, 0.99))
+    try:
+        return engine.build(BuildRequest(made.repo, case.start)).result().kernel
+    finally:
+        engine.close()
