@@ -1,6 +1,6 @@
 """Every kind of end, on a real kernel in a real QEMU.
 
-The kernel is the demo's, unless FIRSTBAD_TEST_KERNEL names a bootable image with initramfs, virtio-pci and virtio-console.
+The kernel is the demo's, unless FIRSTBAD_TEST_KERNEL names an image with initramfs, virtio-pci and virtio-console.
 """
 
 import os
