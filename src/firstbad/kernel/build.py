@@ -68,7 +68,7 @@ class Builder:
             *tools.make,
         )
         key = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:32]
-        with process.builder_lock(self.directory):
+        with process.builder_lock(self.directory, cancel=cancel):
             known = self.artifacts.get(key)
             if known is not None:
                 return known

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import math
 import os
 import signal
 import subprocess
@@ -58,12 +59,13 @@ def run(
 
 
 @contextlib.contextmanager
-def builder_lock(directory: Path, patience: float = 20.0) -> Iterator[None]:
+def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.Event | None = None) -> Iterator[None]:
     """Hold a builder directory alone.
 
     The lock is inherited by the compilers that run under it: when a previous owner was killed and its compilers
     still write, the lock is busy. They carry the directory's name in their environment and are ended. Another
-    living firstbad that builds here is waited for, ``patience`` seconds, then InfrastructureError is raised.
+    living firstbad that builds here is waited for: ``patience`` seconds, then InfrastructureError is raised. Raises
+    Cancelled when ``cancel`` is set meanwhile.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as lock:
@@ -73,6 +75,8 @@ def builder_lock(directory: Path, patience: float = 20.0) -> Iterator[None]:
             owner = lock.read().strip()
             if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
                 _end_orphans(directory)
+            elif cancel is not None and cancel.is_set():
+                raise Cancelled
             elif time.monotonic() > deadline:
                 raise InfrastructureError(f"{directory} is in use by process {owner}")
             time.sleep(0.05)
