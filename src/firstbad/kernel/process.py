@@ -52,10 +52,19 @@ def run(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end_group(process)
     return process.returncode
+
+
+def _end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
+    """Kill what is left of a process group and wait until it is gone: the next build writes to the same files."""
+    deadline = time.monotonic() + patience
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.poll()
+            time.sleep(0.01)
+    process.wait()
 
 
 @contextlib.contextmanager
