@@ -4,14 +4,14 @@ import time
 from typing import Any
 
 import click
-from rich.table import Table
 
-from firstbad.cli.output import clean, duration, out, say, say_json
+from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import job_state, print_result, result_json
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, is_running
 from firstbad.store import Store, StoredJob
 
+_LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
 _NUMBER = click.argument("number", metavar="[JOB]", type=int, required=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="one JSON object a job")
 
@@ -38,21 +38,12 @@ def status(number: int | None, as_json: bool) -> None:
     if not rows:
         say("no jobs yet; `firstbad demo` makes one")
         return
-    table = Table(box=None, header_style="dim")
-    for name in ("job", "kind", "state", "answer", "probability", "age", "title"):
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    say(_LINE.format("job", "kind", "state", "answer", "sure", "age", "title"), style="dim")
     for row in rows:
         answer = row["commits"][0][:12] if row.get("commits") else row["status"]
-        table.add_row(
-            str(row["job"]),
-            row["kind"],
-            row["state"],
-            answer,
-            f"{row['confidence']:.1%}" if "confidence" in row else "",
-            duration(row["age_seconds"]),
-            clean(row["crash_title"]),
-        )
-    out.print(table)
+        sure = f"{row['confidence']:.1%}" if "confidence" in row else ""
+        age = duration(row["age_seconds"])
+        say(_LINE.format(row["job"], row["kind"], row["state"], answer, sure, age, row["crash_title"]))
 
 
 def _row(store: Store, stored: StoredJob) -> dict[str, Any]:

@@ -188,6 +188,7 @@ class Bisection:
                 infra = infra + 1 if run.outcome == "infra" else 0
                 wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
                 stop = stop or (run.outcome == "crash" and not step.all_runs)
+                stop = stop or (step.phase == "initial" and self.decider.start_is_known(self.state))
             if infra >= INFRA_LIMIT:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
             stop = stop or step.commit in self.state.untestable()
