@@ -58,13 +58,13 @@ def titles(repo: Repo, commits: Iterable[str]) -> dict[str, str]:
 
 
 def touched_files(repo: Repo, tip: str, excluded: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Files that each commit of the range changes against its first parent; merges against all (``--cc``)."""
+    """Files that each commit of the range changes; merges are left out (what they bring is other commits' work)."""
     out = repo.git(
         "log",
         "-z",
         "--format=%x01%H",
         "--name-only",
-        "--diff-merges=dense-combined",
+        "--no-merges",
         "--no-renames",
         tip,
         *(f"^{commit}" for commit in excluded),

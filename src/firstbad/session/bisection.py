@@ -134,7 +134,7 @@ class Bisection:
         self._check_cancelled()
         last = self.state.tests[-1] if self.state.tests else None
         if last is None or last.mark is not None or last.commit != step.commit:
-            title = self.decider.views.titles.get(step.commit) or self.repo.commit(step.commit).title
+            title = self.repo.commit(step.commit).title
             self._record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
         built = self._build(step.commit)
         twin = self.state.by_signature(built.signature, step.commit) if not built.error else None

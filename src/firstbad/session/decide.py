@@ -46,6 +46,9 @@ class Finish:
     why: str = ""
 
 
+Bounds = tuple[str, tuple[str, ...]]  # tip of a range and what is excluded from it, full hashes
+
+
 @dataclass(frozen=True)
 class Ends:
     """The revisions that the question is about: full hashes. ``head`` is empty for a cause bisection."""
@@ -102,7 +105,7 @@ class Decider:
         edge = self._fix_edge(state) if self.job.kind == "fix" else self._cause_edge(state)
         if isinstance(edge, Step | Finish):
             return edge
-        return self._search(state, edge)
+        return self._search(state, self._view(state, *edge))
 
     def start_is_known(self, state: State) -> bool:
         """Whether the runs at the start commit say enough about the bug."""
@@ -116,10 +119,9 @@ class Decider:
             return {"verdict": "skip"}
         if step.phase == "initial":
             return {"verdict": "bad" if state.tally(step.commit).crashes else "good"}
-        if self.job.kind == "fix":
-            view = self._view(state, self.ends.head, (self.ends.start,))
-        else:
-            view = self._view(state, self.ends.start, self._floors(state, step))
+        fix = self.job.kind == "fix"
+        bounds = (self.ends.head, (self.ends.start,)) if fix else (self.ends.start, self._floors(state, step))
+        view = self._view(state, *bounds, hints=step.phase in ("search", "confirm"))
         probability = float(view.belief.p_bug()[view.range.index[step.commit]])
         return {
             "verdict": "bad" if probability > 0.5 else "good",
@@ -157,21 +159,21 @@ class Decider:
             runs = START_LIMIT - useful
         return Step("initial", start, runs, all_runs=bool(tally.crashes) or not useful)
 
-    def _fix_edge(self, state: State) -> Step | Finish | View:
-        view = self._view(state, self.ends.head, (self.ends.start,))
+    def _fix_edge(self, state: State) -> Step | Finish | Bounds:
+        bounds = (self.ends.head, (self.ends.start,))
+        view = self._view(state, *bounds, hints=False)
         if self.ends.head in state.untestable():
             raise BisectionError(f"the head {self.ends.head[:12]} does not build or boot; name another with --head")
-        return self._edge(state, view, self.ends.head, "head", {}) or (
-            view
-            if view.belief.older < 0.5
-            else Finish(
-                "not_fixed", boundary=self.ends.head, confidence=view.belief.older, why="the head still crashes"
-            )
-        )
+        step = self._edge(state, view, self.ends.head, "head", {})
+        if step is not None:
+            return step
+        if view.belief.older < 0.5:
+            return bounds
+        return Finish("not_fixed", boundary=self.ends.head, confidence=view.belief.older, why="the head still crashes")
 
-    def _cause_edge(self, state: State) -> Step | Finish | View:
+    def _cause_edge(self, state: State) -> Step | Finish | Bounds:
         if self.ends.good:
-            view = self._view(state, self.ends.start, self.ends.good)
+            view = self._view(state, self.ends.start, self.ends.good, hints=False)
             for commit in self.ends.good:
                 step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
                 if step is not None:
@@ -180,17 +182,17 @@ class Decider:
                     raise BisectionError(
                         f"{commit[:12]} was said to be good, but crashes; name an older one with --good"
                     )
-            return view
+            return self.ends.start, self.ends.good
         oldest = ""
         for position, (tag, commit) in enumerate(self._releases):
             if commit in state.untestable() or self._looked_below(state, position):
                 continue
-            view = self._view(state, self.ends.start, (commit,))
+            view = self._view(state, self.ends.start, (commit,), hints=False)
             step = self._edge(state, view, commit, "release", {"release": tag})
             if step is not None:
                 return step
             if view.belief.older < 0.5:
-                return view
+                return self.ends.start, (commit,)
             oldest = commit
         if not oldest:
             raise BisectionError(
@@ -286,8 +288,8 @@ class Decider:
             why=why,
         )
 
-    def _view(self, state: State, tip: str, excluded: tuple[str, ...]) -> View:
-        return self.views.view(state, self.ends.start, tip, excluded, self._compiled(self.ends.start))
+    def _view(self, state: State, tip: str, excluded: tuple[str, ...], hints: bool = True) -> View:
+        return self.views.view(state, self.ends.start, tip, excluded, self._compiled(self.ends.start), hints)
 
     def _costs(self, state: State, view: View) -> Costs:
         fresh = [build.seconds for build in state.builds.values() if not build.cached and not build.error]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firstbad.history.git import Repo
-from firstbad.history.graph import Range, read_range, titles, touched_files
+from firstbad.history.graph import Range, read_range, touched_files
 from firstbad.inference import Belief, Dag, Model
 from firstbad.job import Job
 from firstbad.session.state import State
@@ -56,7 +56,6 @@ class Views:
         self.job = job
         self._ranges: dict[tuple[str, ...], tuple[Range, Dag]] = {}
         self._touched: dict[tuple[str, ...], dict[str, frozenset[str]]] = {}
-        self.titles: dict[str, str] = {}
 
     def range(self, tip: str, excluded: Sequence[str]) -> tuple[Range, Dag]:
         """The commits of ``tip`` that are not in ``excluded``, with the excluded ones as boundary."""
@@ -64,18 +63,33 @@ class Views:
         if key not in self._ranges:
             found = read_range(self.repo, tip, excluded)
             self._ranges[key] = found, Dag(found.parents)
-            self._touched[key] = touched_files(self.repo, tip, excluded)
-            self.titles |= titles(self.repo, found.hashes)
         return self._ranges[key]
 
+    def touched(self, tip: str, excluded: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Files by commit; the most expensive question to git, asked only where the prior needs the answer."""
+        key = (tip, *excluded)
+        if key not in self._touched:
+            self._touched[key] = touched_files(self.repo, tip, excluded)
+        return self._touched[key]
+
     def view(
-        self, state: State, start: str, tip: str, excluded: Sequence[str], compiled: frozenset[str] = frozenset()
+        self,
+        state: State,
+        start: str,
+        tip: str,
+        excluded: Sequence[str],
+        compiled: frozenset[str] = frozenset(),
+        hints: bool = True,
     ) -> View:
-        """The belief after everything that the state holds, about one range."""
+        """The belief after everything that the state holds, about one range.
+
+        Without ``hints`` the prior knows nothing of files: enough to say whether an end of the range has the bug.
+        """
         found, dag = self.range(tip, excluded)
         candidates = np.ones(dag.n, dtype=bool)
         candidates[list(found.boundary)] = False
-        prior, effects = self._prior(state, found, dag, candidates, self._touched[(tip, *excluded)], compiled)
+        touched = self.touched(tip, excluded) if hints and self.job.priors else None
+        prior, effects = self._prior(state, found, dag, candidates, touched, compiled)
         doubt = _doubts(state, found, dag, start) if self.job.kind == "fix" else None
         belief = Belief(
             dag,
@@ -101,12 +115,12 @@ class Views:
         found: Range,
         dag: Dag,
         candidates: NDArray[np.bool_],
-        touched: Mapping[str, frozenset[str]],
+        touched: Mapping[str, frozenset[str]] | None,
         compiled: frozenset[str],
     ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         weights = np.ones(dag.n)
         effects: list[str] = []
-        if self.job.priors:
+        if touched is not None:
             single = [i for i in np.flatnonzero(candidates) if len(found.parents[i]) < 2]
             files = {int(i): touched.get(found.hashes[i], frozenset()) for i in single}
             for words, weight, holds in self._rules(state, compiled):
