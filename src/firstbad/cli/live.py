@@ -45,10 +45,9 @@ def belief_line(state: State) -> str:
 
 
 def machines_line(event: Event) -> str:
-    """How machines run on this host, and why."""
-    facts = event.data
-    how = "KVM" if facts["acceleration"] == "kvm" else "emulated (TCG)"
-    return f"{facts['at_a_time']} machines at a time, {how}: {facts['why']}"
+    """How machines run on this host."""
+    how = "KVM" if event.data["acceleration"] == "kvm" else "emulated (TCG)"
+    return f"{event.data['at_a_time']} machines at a time, {how}"
 
 
 def time_left(state: State) -> float | None:
@@ -90,7 +89,7 @@ class PlainView:
                 left = time_left(state)
                 self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
         elif event.kind == "machines":
-            self._line(machines_line(event))
+            self._line(f"{machines_line(event)}: {event.data['why']}")
         elif event.kind == "crash":
             self._line(f"the bug: {event.data['title']}")
 
