@@ -118,15 +118,19 @@ class _Transaction:
         try:
             return self._context.__enter__()
         except sa.exc.DatabaseError as error:
-            raise InfrastructureError(f"{self._path}: {error.orig}") from error
+            raise self._told(error) from error
+
+    def _told(self, error: sa.exc.DatabaseError) -> InfrastructureError:
+        text = str(error.orig)
+        return InfrastructureError(f"{self._path}: {text}{' (is the disk full?)' if 'disk' in text else ''}")
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         try:
             self._context.__exit__(kind, error, trace)
         except sa.exc.DatabaseError as problem:
-            raise InfrastructureError(f"{self._path}: {problem.orig}") from problem
+            raise self._told(problem) from problem
         if isinstance(error, sa.exc.DatabaseError):
-            raise InfrastructureError(f"{self._path}: {error.orig}") from error
+            raise self._told(error) from error
 
 
 def _durable(connection: Any, _record: Any) -> None:
