@@ -90,9 +90,10 @@ class Store:
         """Append an event and return it once it is on disk."""
         now = time.time()
         with self._call() as connection:
-            last = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), -1)).where(events.c.job_id == job_id)
-            seq = int(connection.execute(last).scalar_one()) + 1
-            connection.execute(sa.insert(events).values(job_id=job_id, seq=seq, time=now, kind=kind, data=data))
+            # One statement, so that two processes can't take the same number.
+            following = sa.select(sa.func.coalesce(sa.func.max(events.c.seq), -1) + 1).where(events.c.job_id == job_id)
+            row = {"job_id": job_id, "seq": following.scalar_subquery(), "time": now, "kind": kind, "data": data}
+            seq = int(connection.execute(sa.insert(events).values(row).returning(events.c.seq)).scalar_one())
         return Event(seq, now, kind, data)
 
     def events(self, job_id: int, after: int = -1) -> list[Event]:
