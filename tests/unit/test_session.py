@@ -126,12 +126,15 @@ def test_culprit_inside_a_broken_stretch_gives_candidates(history, place, tmp_pa
     assert "There are only 'skip'ped commits left to test." in log or "bisection is inconclusive" in log
 
 
-def test_same_kernel_is_not_run_again(history, place, tmp_path):
+@pytest.mark.parametrize("rate", [1.0, 0.4])
+def test_same_kernel_is_not_run_again(history, place, tmp_path, rate):
     same = {history.commits[f"c{i}"]: "same" for i in range(20, 28)}
-    lab = Lab(tmp_path, contains(history, "c20"), signatures=same)
-    finished, _, _ = bisect(place, job_for(history), lab)
+    lab = Lab(tmp_path, contains(history, "c20"), signatures=same, crash_rate=rate)
+    finished, store, number = bisect(place, job_for(history), lab)
     assert finished["commits"] == [history.commits["c20"]]
     assert not finished["noop"]
+    skipped = [event.data["commit"] for event in store.events(number) if event.kind == "same"]
+    assert len(skipped) == len(set(skipped))
 
 
 def test_resume_repeats_nothing(history, place, tmp_path):

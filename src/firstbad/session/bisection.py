@@ -138,7 +138,8 @@ class Bisection:
             self._record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
         built = self._build(step.commit)
         twin = self.state.by_signature(built.signature, step.commit) if not built.error else None
-        if twin and step.phase == "search" and not self.state.tally(step.commit).total:
+        known = step.commit in self.state.same  # asked for again: then more runs of this kernel are worth their time
+        if twin and step.phase == "search" and not known and not self.state.tally(step.commit).total:
             self._record("same", {"commit": step.commit, "as": twin})
         elif not built.error:
             self._run_batch(step, built)
