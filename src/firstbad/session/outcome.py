@@ -12,6 +12,10 @@ Outcome = Literal["crash", "other", "ok", "boot", "infra"]
 SAME = 0.5
 
 
+# How kernel people call a machine that ends a run without a word.
+_SILENT = {"hang": "no output from test machine", "lost": "lost connection to test machine"}
+
+
 @dataclass(frozen=True)
 class Run:
     """One run. ``title`` is a crash title or a reason; ``same`` the probability that the crash is the bug."""
@@ -53,11 +57,11 @@ def judge(run: MachineRun, bug: Bug | None) -> Run:
         )
     if run.ended in ("finished", "timeout"):
         return Run("ok")
-    if run.ended == "lost":
-        return Run("infra", "lost connection to test machine")
-    # A hang without a report has one name for all bugs: it is the bug only if that is how the bug shows.
-    title = "no output from test machine" if run.ended == "hang" else "kernel died without a report"
-    known = bug is not None and title in bug.titles
+    # An end without a report has one name for all bugs: it is the bug only if that is how the bug shows.
+    title = _SILENT.get(run.ended, "kernel died without a report")
+    if bug is None:
+        return Run("crash", title, 1.0, "first crash seen")
+    known = title in bug.titles
     return Run("crash" if known else "other", title, 0.9 if known else 0.2, "no report to compare")
 
 
