@@ -1,11 +1,11 @@
 """What one run says, by how it ended and what the console shows."""
 
 import pytest
+from tests.support.lab import OOPS, WARNING
 
 from firstbad.crash import Bug
 from firstbad.session.outcome import from_event, judge, to_event
 from firstbad.vm import MachineRun
-from tests.support.lab import OOPS, WARNING
 
 TITLE = "BUG: unable to handle kernel NULL pointer dereference in demo_read"
 CRASH = OOPS.replace("FUNC", "demo_read")
