@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #ifndef BURSTS
-#define BURSTS 12
+#define BURSTS 5
 #endif
 #ifndef ROUNDS
 #define ROUNDS 80
