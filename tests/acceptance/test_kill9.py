@@ -47,7 +47,7 @@ def test_kill_9_and_resume(place):
     while True:
         process = subprocess.Popen(command, env=os.environ, start_new_session=True)
         try:
-            process.wait(moments.uniform(4, 25) if kills < 5 else 1800)
+            process.wait(moments.uniform(2.5, 8) if kills < 5 else 1800)
             assert kills == 5 or process.returncode == 0
             break
         except subprocess.TimeoutExpired:
