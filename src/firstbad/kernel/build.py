@@ -73,7 +73,7 @@ class Builder:
             if known is not None:
                 return known
             step = _Step(self, repo, commit, spec, version, tools, cancel)
-            return step.make_artifact(key, made_from[1][:12])
+            return step.make_artifact(key, made_from[1])
 
 
 class _Step:
@@ -94,7 +94,8 @@ class _Step:
         self.source = builder.directory / "src"
 
     def make_artifact(self, key: str, config_id: str) -> Built:
-        self.out = self.builder.directory / f"out-{self.tools.name}-{config_id}"
+        self.config_id = config_id
+        self.out = self.builder.directory / f"out-{self.tools.name}-{config_id[:12]}"
         if not self.out.exists():
             drop_outputs(self.builder.directory, self.builder.limit_bytes)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -123,8 +124,7 @@ class _Step:
         try:
             checkout(self.repo, self.source, self.commit)
             listing = self.repo.git("ls-tree", "-r", "-z", "--full-tree", self.commit)
-            made_from = config.digest(self.spec.config, self.spec.base, self.version)
-            decided_by = config.inputs(listing, self.repo.blob(self.commit, "Makefile") or "", made_from)
+            decided_by = config.inputs(listing, self.repo.blob(self.commit, "Makefile") or "", self.config_id)
             config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by)
             self._make("bzImage")
             signed = signature(self.out / "vmlinux")

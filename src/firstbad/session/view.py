@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,7 +162,7 @@ def _doubts(state: State, found: Range, dag: Dag, start: str) -> NDArray[np.floa
     return doubt
 
 
-def stack_files(report: str, root: Path | None = None) -> list[str]:
+def stack_files(report: str) -> list[str]:
     """Source files that a symbolized report names, in order of appearance, relative to the tree."""
     files: dict[str, None] = {}
     for word in report.split():
