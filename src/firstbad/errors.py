@@ -25,7 +25,14 @@ class NotFoundError(UserError):
 
 
 class BisectionError(FirstbadError):
-    """The input was fine, but the bisection could not be done (the crash does not reproduce, ...)."""
+    """The input was fine, but the bisection could not be done.
+
+    ``status`` says why as the machine-readable contracts do: ``not_reproduced`` or ``untestable``.
+    """
+
+    def __init__(self, reason: str, status: str = "untestable") -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class InfrastructureError(FirstbadError):

@@ -6,64 +6,105 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_inference_belief import belief_on_line, cases, joint_by_definition
+from test_inference_belief import belief_on_line, cases, joint_by_definition, laws, likelihood, twin
 
-from firstbad.inference import Belief, Costs, next_test
+from firstbad.inference import Belief, Costs, Evidence, Exposure, next_test
 from firstbad.inference.breakage import broken_chance, kept_share
-from firstbad.inference.choice import LEAST_BITS, _Forecast
-from firstbad.inference.lab import linux_shaped
+from firstbad.inference.choice import LEAST_BITS
+from firstbad.inference.forecast import Option, batch_seconds
+from firstbad.inference.shapes import linux_shaped
+from firstbad.inference.shares import shares
 
 
-def costs_for(belief, build=420.0, run=300.0, machines=10):
-    return Costs(np.full(belief.dag.n, build), run, machines)
+def costs_for(belief, build=420.0, run=300.0, machines=10, **kwargs):
+    return Costs(np.full(belief.dag.n, build), run, machines, **kwargs)
 
 
 def entropy(p):
     return 0.0 if p <= 0 or p >= 1 else -p * np.log2(p) - (1 - p) * np.log2(1 - p)
 
 
-def quiet_by_definition(belief, present, revision, rate, runs):
-    """P(no crash in that many further runs | hypothesis, rate, runs so far), its mask included."""
-    q = belief.model.false_rate
-    if not present:
-        return (1 - q) ** runs
-    k, m, _ = belief.counts(revision)
-    doubt = belief.doubt[revision]
-    masked, works = doubt * q**k * (1 - q) ** m, (1 - doubt) * rate**k * (1 - rate) ** m
-    if masked + works == 0:
-        return 0.0  # of weight 0
-    return (masked * (1 - q) ** runs + works * (1 - rate) ** runs) / (masked + works)
+def quiet_by_definition(belief, revision, there, law, option):
+    """P(no crash in that many further runs | hypothesis, law, runs so far), the mask included."""
+    doubt, seen = belief.doubt[revision], belief.evidence(revision)
+    before = likelihood(belief.model, doubt, seen, there, law)
+    after = seen.plus(Evidence(cut=((option.share, option.runs),)))
+    return likelihood(belief.model, doubt, after, there, law) / before if before else 0.0  # of weight 0
+
+
+def forecast_by_definition(case, revision, option):
+    """Bits about the culprit and chance of no crash, by the joint distribution of hypotheses and laws."""
+    rows, belief, _ = case
+    every, table = joint_by_definition(rows, belief)
+    total = conditional = 0.0
+    for (_, _, present), joint in zip(every, table, strict=True):
+        chances = [quiet_by_definition(belief, revision, present[revision], law, option) for law in laws(belief.model)]
+        if joint.sum() > 0:
+            total += joint @ chances
+            conditional += joint.sum() * entropy(joint @ chances / joint.sum())
+    return entropy(total) - conditional, total
 
 
 @settings(deadline=None)
-@given(cases(), st.sampled_from([1, 3, 8]))
-def test_information_equals_brute_force(case, runs):
+@given(cases(), st.data())
+def test_information_equals_brute_force(case, data):
+    belief = case[1]
+    revision = data.draw(st.integers(0, belief.dag.n - 1))
+    exposure = data.draw(st.sampled_from([None, Exposure([20.0, 5.0], 300.0)]))
+    most = data.draw(st.integers(1, 8))
+    costs = costs_for(belief, machines=data.draw(st.integers(1, 8)), exposure=exposure)
+    allowed = np.arange(belief.dag.n) == revision
+    test = next_test(belief, costs, allowed=allowed, max_runs=most)
+    kept = kept_share(belief)[revision]
+    if test is None:
+        if not 1e-6 < belief.p_bug(revision) < 1 - 1e-6:
+            return  # its runs could only teach the crash rate; that is not asked for
+        least = LEAST_BITS / (1.0 - broken_chance(belief)[revision])
+        every = [forecast_by_definition(case, revision, option)[0] * kept for option in costs.options(most)]
+        assert max(every) <= least * (1 + 1e-6)
+        return
+    assert test.revision == revision
+    assert test.runs <= most
+    share = 1.0 if exposure is None else float(exposure.share(test.run_seconds))
+    option = Option(test.runs, share, test.run_seconds)
+    bits, quiet = forecast_by_definition(case, revision, option)
+    assert test.information == pytest.approx(bits * kept, abs=1e-7)
+    assert test.probability == pytest.approx(1 - quiet, abs=1e-8)
+
+
+@settings(deadline=None)
+@given(cases(), st.data())
+def test_expected_seconds_are_those_of_the_batch_under_every_hypothesis(case, data):
     rows, belief, _ = case
+    revision = data.draw(st.integers(0, belief.dag.n - 1))
+    if belief.evidence(revision).counts:
+        return
+    costs = costs_for(belief, machines=3, boot_seconds=20.0, exposure=Exposure([20.0], 300.0))
+    test = next_test(belief, costs, allowed=np.arange(belief.dag.n) == revision)
+    if test is None:
+        return
+    option = Option(test.runs, float(costs.exposure.share(test.run_seconds)), test.run_seconds)
+    crashing, clean = (part[0] for part in batch_seconds(belief.model.laws, [option], costs))
     every, table = joint_by_definition(rows, belief)
-    everywhere = np.arange(belief.dag.n)
-    forecast = _Forecast.of(belief, everywhere, 8)
-    ours = forecast.information(np.array([runs]))[:, 0]
-    for revision in everywhere:
-        total = conditional = 0.0
-        for (_, _, present), joint in zip(every, table, strict=True):
-            chances = [
-                quiet_by_definition(belief, present[revision], revision, rate, runs) for rate in belief.model.rates
-            ]
-            if joint.sum() > 0:
-                total += joint @ chances
-                conditional += joint.sum() * entropy(joint @ chances / joint.sum())
-        assert forecast.quiet[revision, runs] == pytest.approx(total, abs=1e-8)
-        assert ours[revision] == pytest.approx(max(entropy(total) - conditional, 0.0), abs=1e-7)
+    expected = costs.build_seconds[revision]
+    for (_, _, present), joint in zip(every, table, strict=True):
+        triggers = present[revision] * (1 - belief.doubt[revision])
+        expected += triggers * (joint @ crashing) + (1 - triggers) * joint.sum() * clean
+    assert test.seconds == pytest.approx(expected, rel=1e-7)
 
 
-def test_expected_time_of_rounds():
-    belief = belief_on_line()
-    belief.observe(31, crashes=20)
-    forecast = _Forecast.of(belief, np.array([16]), 24)
-    waiting, machine = forecast.run_time(np.array([1, 10, 24]), Costs(np.zeros(32), 100.0, 10))
-    quiet = forecast.quiet[0]
-    assert waiting[0].tolist() == pytest.approx([100.0, 100.0, 100 * (1 + quiet[10] + quiet[20])])
-    assert machine[0].tolist() == pytest.approx([100.0, 1000.0, 100 * (10 + 10 * quiet[10] + 4 * quiet[20])])
+def test_nothing_beats_the_proposed_test():
+    """Whatever revision and batch size is asked for alone is worth no more per second (machines are free here)."""
+    belief = belief_on_line(64)
+    belief.observe(63, crashes=4, clean=6)
+    belief.observe(20, clean=8)
+    costs = costs_for(belief, machines=1)
+    best = next_test(belief, costs)
+    for revision in range(64):
+        for most in (1, 2, 8, 64):
+            other = next_test(belief, costs, allowed=np.arange(64) == revision, max_runs=most)
+            if other is not None:
+                assert other.information / other.seconds <= best.information / best.seconds * 1.03
 
 
 def test_first_test_halves_the_range_with_few_runs_where_every_run_crashes():
@@ -95,7 +136,7 @@ def test_an_existing_build_is_preferred_to_a_slightly_better_one():
 @settings(deadline=None)
 @given(cases(), st.data())
 def test_same_observations_same_test_and_only_allowed_usable_ones(case, data):
-    _, belief, runs = case
+    _, belief, seen = case
     n = belief.dag.n
     allowed = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     belief.untestable(data.draw(st.integers(0, n - 1)))
@@ -105,14 +146,12 @@ def test_same_observations_same_test_and_only_allowed_usable_ones(case, data):
         assert test.revision not in belief.broken
         assert test.information >= LEAST_BITS / 2
         assert 0 <= test.probability <= 1
-    twin = Belief(belief.dag, kind=belief.kind, candidates=belief.candidates, start=belief.start, model=belief.model)
-    twin.prior = belief.prior
+    again = twin(belief)
     for revision in belief.broken:
-        twin.untestable(revision)
-    for revision, crashes, clean in reversed(runs):
-        twin.observe(revision, clean=clean)
-        twin.observe(revision, crashes=crashes)
-    assert next_test(twin, costs_for(twin), allowed=allowed) == test
+        again.untestable(revision)
+    for revision, evidence in reversed(seen):
+        again.record(revision, again.evidence(revision).plus(evidence))
+    assert next_test(again, costs_for(again), allowed=allowed) == test
 
 
 def test_none_when_nothing_is_left_to_learn():
@@ -172,6 +211,26 @@ def test_revisions_whose_runs_get_lost_are_left_in_the_end():
         belief.observe(test.revision, lost=test.runs)
     assert test.revision != first
     assert kept_share(belief)[first] < kept_share(belief)[test.revision]
+
+
+@pytest.mark.parametrize("kind", ["cause", "fix"])
+def test_on_a_large_graph_few_revisions_are_looked_at_with_nearly_exact_shares(kind):
+    graph = linux_shaped(6_000, seed=1, release=2_000)
+    start = graph.n - 1 if kind == "cause" else 0
+    belief = Belief(graph, kind=kind, candidates=np.arange(graph.n) > 0, start=start)
+    has_bug = graph.descendants(3_001) ^ (kind == "fix")
+    belief.observe(start, crashes=4)
+    for _ in range(8):
+        table = shares(belief, None)
+        assert len(table.rows) < graph.n / 2
+        some = np.random.default_rng(2).choice(len(table.rows), 60)
+        expected = [belief.p_bug(int(table.rows[row])) for row in some]
+        assert table.present[some].sum(axis=1) == pytest.approx(expected, abs=0.005)
+        test = next_test(belief, costs_for(belief))
+        if has_bug[test.revision]:
+            belief.observe(test.revision, crashes=2)
+        else:
+            belief.observe(test.revision, clean=test.runs)
 
 
 def test_a_step_at_fifteen_thousand_commits_is_fast():

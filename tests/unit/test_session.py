@@ -1,18 +1,22 @@
 """The loop from submit to answer over a real git history, with kernels played by an engine that knows the truth."""
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 from tests.support.histories import History
 from tests.support.lab import Lab
 
-from firstbad.errors import BisectionError, UserError
+from firstbad.errors import BisectionError, InfrastructureError, UserError
 from firstbad.history.git import Repo
+from firstbad.history.repository import GitHistory
 from firstbad.home import Home
 from firstbad.job import Job, make_job
 from firstbad.report import read_log, write
-from firstbad.session import Bisection, bisection_log, find_ends
+from firstbad.session import Bisection, bisection_log, find_question
+from firstbad.session.bisection import INFRA_LIMIT
 from firstbad.store import Store
+from firstbad.vm import MachineRun
 
 
 class Quiet:
@@ -23,12 +27,16 @@ class Quiet:
         pass
 
 
-@pytest.fixture
-def history(tmp_path):
-    """60 commits on the first-parent line, a side branch of 6 merged at 40, releases every 15."""
-    made = History(tmp_path / "repo")
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """60 commits on the first-parent line, a side branch of 6 merged at 40, one of 4 that leaves at 15 and is not
+    merged, releases every 15; not to be written to."""
+    made = History(tmp_path_factory.mktemp("history") / "repo")
     for number in range(60):
         parents = [f"c{number - 1}"] if number else []
+        if number == 16:
+            for side in range(4):
+                made.commit(f"t{side}", parents=[f"t{side - 1}" if side else "c15"])
         if number == 40:
             for side in range(6):
                 made.commit(f"s{side}", parents=[f"s{side - 1}" if side else "c30"])
@@ -62,7 +70,7 @@ def bisect(place: Home, job: Job, lab: Lab, number: int | None = None):
     return Bisection(store, number, place, Quiet(), engine=lambda home, job: lab).run(), store, number
 
 
-@pytest.mark.parametrize("culprit", ["c1", "c17", "c33", "s3", "c40", "c59"])
+@pytest.mark.parametrize("culprit", ["c2", "c17", "c33", "s3", "c40", "c59"])
 def test_finds_the_culprit(history, place, tmp_path, culprit):
     lab = Lab(tmp_path, contains(history, culprit))
     finished, store, number = bisect(place, job_for(history), lab)
@@ -73,6 +81,58 @@ def test_finds_the_culprit(history, place, tmp_path, culprit):
     log = bisection_log(store.job(number).job, store.events(number))
     assert write(read_log(log)) == log
     assert f"first bad commit: {history.commits[culprit]} {culprit}" in log
+
+
+def test_the_oldest_release_may_hide_the_bug_of_the_commit_after_it(history, place, tmp_path):
+    """Nothing older is there to rule that out, however often the release is run clean."""
+    finished, _, _ = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c1")))
+    assert finished["commits"] == [history.commits["c1"]]
+    assert 0.5 < finished["confidence"] < 0.99
+    assert finished["status"] != "found"
+
+
+def steps_of(store: Store, number: int) -> list[tuple[str, str]]:
+    """Phase and revision of each test."""
+    return [(event.data["phase"], event.data["commit"]) for event in store.events(number) if event.kind == "test"]
+
+
+def test_only_releases_are_tested_until_one_is_good(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c20"))
+    _, store, number = bisect(place, job_for(history), lab)
+    phases = [phase for phase, _ in steps_of(store, number)]
+    assert phases[0] == "initial"
+    assert phases[1] == "release"
+    assert phases.index("search") == 1 + phases.count("release")
+    releases = {history.commits[f"c{i}"] for i in (0, 15, 30, 45)}
+    crashes = contains(history, "c20")
+    for phase, commit in steps_of(store, number)[1:]:
+        assert (commit in releases) == (phase == "release") or phase != "release"
+        if phase == "release" and not crashes(commit):
+            break
+        assert phase == "release"
+
+
+def test_a_good_revision_that_was_named_ends_the_range(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c33"))
+    finished, store, number = bisect(place, job_for(history, good=[history.commits["c22"]]), lab)
+    assert finished["commits"] == [history.commits["c33"]]
+    assert steps_of(store, number)[1] == ("release", history.commits["c22"])
+    before = contains(history, "c22")
+    assert all(before(commit) for _, commit in steps_of(store, number))
+
+
+def test_a_machine_that_fails_run_after_run_ends_the_session(history, place, tmp_path):
+    class Dead(Lab):
+        def run(self, request):
+            self.runs.append(request.console.name)
+            done = Future()
+            done.set_result(MachineRun("infrastructure", False, b"", None, 1, 0, "no such disk"))
+            return done
+
+    lab = Dead(tmp_path, lambda commit: True)
+    with pytest.raises(InfrastructureError, match=r"12 runs in a row .*no such disk"):
+        bisect(place, job_for(history), lab)
+    assert INFRA_LIMIT <= len(lab.runs) <= INFRA_LIMIT + lab.machines
 
 
 def test_flaky_bug_with_strangers_in_the_way(history, place, tmp_path):
@@ -97,6 +157,28 @@ def test_fix_with_a_side_branch_that_never_had_the_bug(history, place, tmp_path)
     lab = Lab(tmp_path, lambda commit: born(commit) and not gone(commit))
     finished, _, _ = bisect(place, job_for(history, kind="fix", commit=history.commits["c36"]), lab)
     assert finished["commits"] == [history.commits["c44"]]
+
+
+def test_fix_of_a_crash_on_another_branch(history, place, tmp_path):
+    """The merge base crashes, so the head inherited the bug; what follows is between the two."""
+    gone = contains(history, "c44")
+    lab = Lab(tmp_path, lambda commit: not gone(commit))
+    finished, store, number = bisect(place, job_for(history, kind="fix", commit=history.commits["t3"]), lab)
+    assert finished["status"] == "found"
+    assert finished["commits"] == [history.commits["c44"]]
+    steps = steps_of(store, number)
+    assert [phase for phase, _ in steps[:3]] == ["initial", "base", "head"]
+    assert [commit for _, commit in steps[:3]] == [history.commits[title] for title in ("t3", "c15", "c59")]
+    assert not any(commit == history.commits[f"t{i}"] for _, commit in steps[1:] for i in range(4))
+
+
+def test_a_bug_that_the_head_never_had_is_not_fixed_there(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "t2"))
+    finished, store, number = bisect(place, job_for(history, kind="fix", commit=history.commits["t3"]), lab)
+    assert (finished["status"], finished["commits"]) == ("not_fixed", [])
+    assert finished["boundary"] == history.commits["c15"]
+    assert "merge base" in finished["why"]
+    assert {phase for phase, _ in steps_of(store, number)} == {"initial", "base"}
 
 
 def test_not_fixed_and_older(history, place, tmp_path):
@@ -183,7 +265,7 @@ def test_start_that_does_not_crash(history, place, tmp_path):
 )
 def test_unusable_ends(history, fields, words):
     with pytest.raises(UserError, match=words):
-        find_ends(Repo(history.path), job_for(history, **fields))
+        find_question(GitHistory(Repo(history.path)), job_for(history, **fields))
 
 
 def test_a_good_revision_is_tested(history, place, tmp_path):

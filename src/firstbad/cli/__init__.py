@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from firstbad import __version__
-from firstbad.cli import bisect, demo, jobs, machine, serve
+from firstbad.cli import bisect, demo, jobs, machine, serve, simulate
 from firstbad.cli.output import say_error
 from firstbad.errors import FirstbadError, UserError
 from firstbad.session import Cancelled
@@ -43,5 +43,6 @@ def main() -> None:
     """
 
 
-for command in (*bisect.COMMANDS, *jobs.COMMANDS, *machine.COMMANDS, *demo.COMMANDS, *serve.COMMANDS):
-    main.add_command(command)
+for group in (bisect, jobs, machine, demo, serve, simulate):
+    for command in group.COMMANDS:
+        main.add_command(command)

@@ -11,11 +11,12 @@ from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
+from firstbad.history.repository import GitHistory
 from firstbad.home import Home, home
 from firstbad.job import Job, load_job, make_job
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
-from firstbad.session import Bisection, find_ends
+from firstbad.session import Bisection, find_question
 from firstbad.store import Store
 
 _PATH = click.Path(path_type=Path)
@@ -105,7 +106,7 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
 
 def check(job: Job, place: Home) -> None:
     """Find out what is wrong with a job before anything of it is kept. Raises UserError."""
-    find_ends(Repo(job.repo), job)
+    find_question(GitHistory(Repo(job.repo)), job)
     prepare(job.repro, place.machines)
     if job.build.toolchain:
         choose(None, job.build.toolchain)

@@ -2,14 +2,19 @@
 
 from .answer import Answer, answer, needs_confirmation, smallest_set
 from .belief import Belief, Model
-from .choice import Costs, Test, next_test
+from .choice import Test, next_test
 from .dag import Dag
+from .evidence import Evidence
+from .exposure import Exposure
+from .forecast import Costs
 
 __all__ = [
     "Answer",
     "Belief",
     "Costs",
     "Dag",
+    "Evidence",
+    "Exposure",
     "Model",
     "Test",
     "answer",

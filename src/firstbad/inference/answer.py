@@ -1,16 +1,20 @@
-"""When to stop and what to say: one commit, a set, older, or undecided; and what proof still lacks."""
+"""When the search may stop, what it then says, and what must still be confirmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from .belief import Belief, absent_law
-from .dag import Bools, Floats
+from .belief import Belief
+from .breakage import broken_chance
+from .dag import Bools, Floats, Ints
+from .evidence import Evidence, absent_law, trigger_law
 
 Status = Literal["found", "candidates", "older_than_oldest", "undecided"]
 
 _MOST_RUNS = 256  # per request; whoever asks again after them is told how many more
+_MOST_SEPARATE = 400  # sets above this size are not looked at for tests that would split them: there are some
+_AS_GOOD_AS_BROKEN = 0.9  # a revision this sure not to build isn't worth a try to narrow a set that is an answer
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ def answer(belief: Belief, target: float, *, allowed: Bools | None = None, final
         raise ValueError(f"target {target} must lie strictly between 0 and 1")
     if belief.older >= target:
         return Answer("older_than_oldest", [], [], belief.older)
+    if not final and not belief.broken and float(belief.posterior.max()) < target:
+        return None  # without a broken revision some test separates any two commits
     chosen = smallest_set(belief, target)
     chances = [float(belief.posterior[commit]) for commit in chosen]
     held = min(sum(chances), 1.0)
@@ -44,7 +50,7 @@ def answer(belief: Belief, target: float, *, allowed: Bools | None = None, final
         return Answer("undecided", chosen, chances, held) if final else None
     if len(chosen) == 1:
         return Answer("found", chosen, chances, held)
-    if final or _inseparable(belief, chosen, allowed):
+    if final or (len(chosen) <= _MOST_SEPARATE and _inseparable(belief, chosen, allowed)):
         return Answer("candidates", chosen, chances, held)
     return None
 
@@ -54,21 +60,36 @@ def smallest_set(belief: Belief, target: float) -> list[int]:
 
     Where "none of them" leaves less than that, the fewest that hold the share ``target`` of what is left.
     """
-    order = np.argsort(-belief.posterior, kind="stable")[: int(belief.candidates.sum())]
-    sums = np.cumsum(belief.posterior[order])
-    wanted = target if sums[-1] >= target else target * sums[-1]
+    posterior = belief.posterior
+    order = _largest(posterior, min(_MOST_SEPARATE, len(posterior)))
+    sums = np.cumsum(posterior[order])
+    total = float(posterior.sum())
+    wanted = target if total >= target else target * total
+    if sums[-1] < wanted - 1e-12:
+        order = np.argsort(-posterior, kind="stable")[: int(belief.candidates.sum())]
+        sums = np.cumsum(posterior[order])
     count = int(np.searchsorted(sums, wanted - 1e-12)) + 1
     return [int(commit) for commit in order[:count]]
 
 
-def needs_confirmation(belief: Belief, culprit: int, target: float) -> list[tuple[int, int]]:
+def _largest(values: Floats, count: int) -> Ints:
+    """Indices of the ``count`` largest values, largest first, then by index; without sorting them all."""
+    if count < len(values):
+        least = np.partition(values, len(values) - count)[len(values) - count]
+        top = np.flatnonzero(values >= least)
+    else:
+        top = np.arange(len(values))
+    return np.asarray(top[np.argsort(-values[top], kind="stable")][:count])
+
+
+def needs_confirmation(belief: Belief, culprit: int, target: float, share: float = 1.0) -> list[tuple[int, int]]:
     """Revisions whose own runs don't prove ``culprit`` yet, each with a number of further runs wanted.
 
     A cause is proven where the culprit itself crashed and each of its parents was run clean; a fix the other
     way round. What proves is the ratio of likelihoods of that revision's own runs, present against absent, at
     odds of target : 1 - target (the test of Wald for one revision), the crash rate averaged over what all
     revisions say under this culprit. The mask is left out: no number of runs settles it. Unusable revisions
-    are left out too.
+    are left out too. A further clean run counts as ``share`` of a full one.
     """
     weights = belief.state.joint[belief.state.classes[culprit]]
     if not belief.candidates[culprit] or weights.sum() <= 0:
@@ -78,27 +99,40 @@ def needs_confirmation(belief: Belief, culprit: int, target: float) -> list[tupl
     wanted = []
     for revision in (culprit, *belief.dag.parents[culprit]):
         crashing = (revision == culprit) == (belief.kind == "cause")
-        runs = _runs_lacking(belief, revision, crashing, weights, np.log(target / (1.0 - target)))
+        runs = _runs_lacking(belief, revision, crashing, weights, float(np.log(target / (1.0 - target))), share)
         if runs and usable[revision]:
             wanted.append((revision, runs))
     return wanted
 
 
-def _runs_lacking(belief: Belief, revision: int, crashing: bool, weights: Floats, odds: float) -> int:
+def _runs_lacking(belief: Belief, revision: int, crashing: bool, weights: Floats, odds: float, share: float) -> int:
     """Further runs until the revision's own likelihood ratio reaches ``odds`` (log), if all goes as expected.
 
     ``crashing``: its runs should show the bug present; one crash in 1 / rate runs. Otherwise clean runs are
     counted.
     """
-    crashes, clean, _ = belief.counts(revision)
-    more = np.arange(_MOST_RUNS + 1)
-    rates = np.array(belief.model.rates, dtype=float)
-    k, m = (crashes + more, clean + 0 * more) if crashing else (crashes + 0 * more, clean + more)
-    present = (rates ** k[:, None] * (1.0 - rates) ** m[:, None]) @ weights
-    evidence = np.log(np.maximum(present, 1e-300)) - absent_law(belief.model, k.astype(float), m.astype(float))
-    enough = (evidence >= odds) & (k > 0) if crashing else (evidence <= -odds) & (m > 0)
-    lacking = int(np.argmax(enough)) if enough.any() else _MOST_RUNS
-    return min(_MOST_RUNS, int(np.ceil(lacking / (rates @ weights)))) if crashing else lacking
+    seen = belief.evidence(revision).without_reach()
+    laws = belief.model.laws
+
+    def proven(more: int) -> bool:
+        if crashing:
+            then = replace(seen, crashes=seen.crashes + more)
+        else:
+            then = seen.plus(Evidence(cut=((share, more),)))
+        present = float(np.logaddexp.reduce(trigger_law(laws, then) + np.log(np.maximum(weights, 1e-300))))
+        evidence = present - absent_law(belief.model, then)
+        return evidence >= odds and then.crashes > 0 if crashing else evidence <= -odds and then.exposure > 0
+
+    if proven(0):
+        return 0
+    high = 1
+    while high < _MOST_RUNS and not proven(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if proven(middle) else (middle, high)
+    return min(_MOST_RUNS, int(np.ceil(high / float(laws.rate @ weights)))) if crashing else high
 
 
 def _inseparable(belief: Belief, commits: list[int], allowed: Bools | None) -> bool:
@@ -106,5 +140,7 @@ def _inseparable(belief: Belief, commits: list[int], allowed: Bools | None) -> b
     members = np.zeros(belief.dag.n)
     members[commits] = 1.0
     contained = belief.dag.ancestor_sums(members)
-    testable = ~belief.unusable() if allowed is None else ~belief.unusable() & allowed
+    testable = ~belief.unusable() & (broken_chance(belief) < _AS_GOOD_AS_BROKEN)
+    if allowed is not None:
+        testable &= allowed
     return not (testable & (contained > 0.5) & (contained < len(commits) - 0.5)).any()

@@ -3,7 +3,7 @@
 Hypotheses are the candidates and "no candidate". Under each of them the bug is present or absent at every
 revision, so two candidates with the same presence at all tested revisions have the same likelihood.
 Candidates are therefore kept in classes (tests + 1 of them on a line), and the likelihood is a table classes
-x crash rates: its size grows with the tests, never with the commits.
+x crash laws: its size grows with the tests, never with the commits.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,14 @@ from typing import Literal
 import numpy as np
 
 from .dag import Bools, Dag, Floats, Ints
+from .evidence import IMPOSSIBLE, Evidence, gone_law, logs, present_law
 from .model import Model
 
-__all__ = ["Belief", "Counts", "Model", "State"]
+__all__ = ["Belief", "Model", "State"]
 
-_IMPOSSIBLE = -1e5  # in place of log 0, so that 0 x log 0 is 0 in the matrix product; exp of it is 0
 _WORN = 24  # runs lost at one revision with (next to) none that counts, after which it is as good as broken
 _WORN_RATIO = 20
-
-Counts = tuple[int, int, int]  # crashes, clean runs, lost runs
+_NONE = Evidence()
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,7 @@ class State:
     posterior: Floats
     """(n,) probability of each commit."""
     joint: Floats
-    """(classes + 1, rates) joint probability of class and crash rate; the last row is "no candidate". Sums to
-    1."""
+    """(classes + 1, laws) joint probability of class and crash law; the last row is "no candidate". Sums to 1."""
     tested: Ints
     """(t,) revisions with a run that counts, in order of index."""
     present: Bools
@@ -75,14 +73,24 @@ class Belief:
         self.candidates = self.candidates & (contained if kind == "cause" else ~contained)
         if not self.candidates.any():
             raise ValueError("no commit is a candidate")
-        self.prior = _mixed_prior(self.candidates, prior, self.model)
-        self.doubt = _doubts(dag.n, doubt, self.model)
-        self.doubt[start] = 0.0
-        self._counts: dict[int, Counts] = {}
+        self.set_prior(prior)
+        self.set_doubt(doubt)
+        self._evidence: dict[int, Evidence] = {}
         self._broken: set[int] = set()
         self._contains: dict[int, Bools] = {}  # ancestors of each revision with a run that counts
-        self._keys = np.zeros(dag.n, dtype=np.uint64)  # one key per presence pattern
+        self._classes = np.zeros(dag.n, dtype=np.int64)  # commits with the same presence at all of these share one
+
+    def set_prior(self, prior: Floats | None) -> None:
+        """Weights (n,) of any scale instead of the ones so far; None is uniform. Raises ValueError."""
+        self.prior = _mixed_prior(self.candidates, prior, self.model)
         self._state: State | None = None
+
+    def set_doubt(self, doubt: Floats | None) -> None:
+        """Doubt (n,) per revision instead of the one so far; None is ``model.mask``. Raises ValueError."""
+        made = _doubts(self.dag.n, doubt, self.model)
+        made[self.start] = 0.0
+        if not hasattr(self, "doubt") or not np.array_equal(made, self.doubt):
+            self.doubt, self._state = made, None
 
     def observe(self, revision: int, *, crashes: int = 0, clean: int = 0, lost: int = 0) -> None:
         """Add runs of ``revision``: with the bug, clean, or lost to another bug or the machine (no data).
@@ -92,16 +100,23 @@ class Belief:
         """
         if min(crashes, clean, lost) < 0:
             raise ValueError(f"negative count of runs at revision {revision}")
-        before = self.counts(revision)
-        self._counts[revision] = before[0] + crashes, before[1] + clean, before[2] + lost
-        if crashes + clean and revision not in self._contains:
+        self.record(revision, self.evidence(revision).plus(Evidence(crashes, clean, lost)))
+
+    def record(self, revision: int, evidence: Evidence) -> None:
+        """``evidence`` is all that the runs of ``revision`` say, instead of what was known of it before."""
+        if self.evidence(revision) == evidence:
+            return
+        self._evidence[revision] = evidence
+        if evidence.counts and revision not in self._contains:
             self._contains[revision] = self.dag.ancestors(revision)
-            self._keys[self._contains[revision]] ^= _hash(revision)
+            doubled = 2 * self._classes + self._contains[revision]
+            used = np.bincount(doubled) > 0
+            self._classes = (np.cumsum(used) - 1)[doubled]
         self._state = None
 
     def untestable(self, revision: int) -> None:
         """Note that ``revision`` does not build or boot. It says nothing about the bug."""
-        self.counts(revision)
+        self.evidence(revision)
         self._broken.add(revision)
 
     @property
@@ -112,20 +127,21 @@ class Belief:
     @property
     def observed(self) -> tuple[int, ...]:
         """All revisions with runs of any outcome, in order of index."""
-        return tuple(sorted(self._counts))
+        return tuple(sorted(self._evidence))
 
-    def counts(self, revision: int) -> Counts:
-        """Crashes, clean and lost runs at ``revision`` so far."""
+    def evidence(self, revision: int) -> Evidence:
+        """All that is known of the runs of ``revision``."""
         if not 0 <= revision < self.dag.n:
             raise ValueError(f"revision {revision} is not among 0..{self.dag.n - 1}")
-        return self._counts.get(revision, (0, 0, 0))
+        return self._evidence.get(revision, _NONE)
 
     def unusable(self) -> Bools:
         """(n,) revisions not worth another run: untestable, or run so often with every run lost."""
         result = np.zeros(self.dag.n, dtype=bool)
         result[list(self._broken)] = True
-        for revision, (crashes, clean, lost) in self._counts.items():
-            result[revision] |= lost >= _WORN and lost >= _WORN_RATIO * (crashes + clean)
+        for revision, seen in self._evidence.items():
+            wasted = seen.lost + seen.unreached
+            result[revision] |= wasted >= _WORN and wasted >= _WORN_RATIO * (seen.crashes + seen.exposure)
         return result
 
     @property
@@ -138,20 +154,21 @@ class Belief:
         """Probability of "no candidate": older than all of them (cause), fixed by none of them (fix)."""
         return float(self.state.joint[-1].sum())
 
-    def p_bug(self) -> Floats:
-        """(n,) probability that each revision has the bug (triggering or masked)."""
-        within = self.dag.ancestor_sums(self.posterior)
-        return np.clip(within + self.older if self.kind == "cause" else 1.0 - within, 0.0, 1.0)
+    def p_bug(self, revision: int) -> float:
+        """Probability that a revision has the bug (triggering or masked)."""
+        inside = self._contains.get(revision)
+        within = float(self.posterior[self.dag.ancestors(revision) if inside is None else inside].sum())
+        return float(np.clip(within + self.older if self.kind == "cause" else 1.0 - within, 0.0, 1.0))
 
     def rate(self) -> tuple[float, float, float]:
         """Mean crash rate per run and the ends of its central 90% interval (points of the grid)."""
-        order = np.argsort(self.model.rates)
-        rates = np.array(self.model.rates, dtype=float)[order]
+        rates = self.model.laws.rate
+        order = np.argsort(rates, kind="stable")
         weights = self.state.joint.sum(axis=0)[order]
         below = np.cumsum(weights)
         low, high = np.searchsorted(below, [0.05 + 1e-12, 0.95 - 1e-12])
         last = len(rates) - 1
-        return float(rates @ weights), float(rates[min(low, last)]), float(rates[min(high, last)])
+        return float(rates[order] @ weights), float(rates[order][min(low, last)]), float(rates[order][min(high, last)])
 
     @property
     def state(self) -> State:
@@ -162,57 +179,41 @@ class Belief:
 
     def _solve(self) -> State:
         members = np.flatnonzero(self.candidates)
-        _, first, inverse = np.unique(self._keys[members], return_index=True, return_inverse=True)
+        classes = np.full(self.dag.n, -1, dtype=np.int64)
+        classes[members], first = _by_first(self._classes[members])
         tested = sorted(self._contains)
         inside = np.array([self._contains[r][members[first]] for r in tested], dtype=bool)
         inside = inside.reshape(len(tested), len(first))
         present = np.vstack([(inside if self.kind == "cause" else ~inside).T, np.ones((1, len(tested)), dtype=bool)])
-        mass = np.append(np.bincount(inverse, weights=self.prior[members]), self.model.older)
+        mass = np.append(np.bincount(classes[members], weights=self.prior[members]), self.model.older)
         joint = self._joint(present, mass, tested)
-        classes = np.full(self.dag.n, -1, dtype=np.int64)
-        classes[members] = inverse
+        scale = joint.sum(axis=1)[:-1] / np.maximum(mass[:-1], 1e-300)
         posterior = np.zeros(self.dag.n)
-        posterior[members] = self.prior[members] * (joint.sum(axis=1)[:-1] / mass[:-1])[inverse]
+        posterior[members] = self.prior[members] * scale[classes[members]]
         posterior.setflags(write=False)
         return State(classes, posterior, joint, np.array(tested, dtype=np.int64), present)
 
     def _joint(self, present: Bools, mass: Floats, tested: list[int]) -> Floats:
-        """(classes + 1, rates): prior mass x rate prior x likelihood, normalized."""
-        counts = np.array([self._counts[r] for r in tested], dtype=float).reshape(-1, 3)
-        there = present_law(self.model, self.doubt[tested], counts[:, 0], counts[:, 1])
-        gone = absent_law(self.model, counts[:, 0], counts[:, 1])
+        """(classes + 1, laws): prior mass x prior of the law x likelihood, normalized."""
+        laws = self.model.laws
+        there = np.array([present_law(self.model, float(self.doubt[r]), self._evidence[r]) for r in tested])
+        gone = np.array([gone_law(self.model, self._evidence[r]) for r in tested])
         flags = present.astype(float)
-        log = flags @ there + ((1.0 - flags) @ gone)[:, None]
-        log += _logs(mass)[:, None] + _logs(np.array(self.model.rate_weights, dtype=float))[None, :]
+        log = flags @ there.reshape(len(tested), len(laws.rate)) + ((1.0 - flags) @ gone)[:, None]
+        log += np.maximum(logs(mass), IMPOSSIBLE)[:, None] + logs(laws.weight)[None, :]
         joint = np.exp(log - log.max())
         return np.asarray(joint / joint.sum())
 
 
-def absent_law(model: Model, crashes: Floats, clean: Floats) -> Floats:
-    """(t,) log-likelihood of the counts where the bug is absent: q^k (1-q)^m, q the false rate."""
-    return np.asarray(crashes * np.log(model.false_rate) + clean * np.log1p(-model.false_rate))
-
-
-def present_law(model: Model, doubt: Floats, crashes: Floats, clean: Floats) -> Floats:
-    """(t, rates) log-likelihood where it is present: d q^k (1-q)^m + (1-d) p^k (1-p)^m, d the doubt."""
-    rates = np.array(model.rates, dtype=float)
-    triggers = crashes[:, None] * np.log(rates) + clean[:, None] * _logs(1.0 - rates)
-    masked = absent_law(model, crashes, clean)[:, None]
-    law = np.logaddexp(_logs(doubt)[:, None] + masked, _logs(1.0 - doubt)[:, None] + triggers)
-    return np.asarray(np.maximum(law, _IMPOSSIBLE))
-
-
-def _logs(values: Floats) -> Floats:
-    """log, with a large negative number for log 0."""
-    return np.log(values, out=np.full(values.shape, _IMPOSSIBLE), where=values > 0)
-
-
-def _hash(revision: int) -> np.uint64:
-    """A fixed 64-bit key of a revision (splitmix64); the XOR over a set names the set, in any order."""
-    z = (revision + 1) * 0x9E3779B97F4A7C15 % 2**64
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-    return np.uint64(z ^ (z >> 31))
+def _by_first(labels: Ints) -> tuple[Ints, Ints]:
+    """Labels renumbered by where each occurs first, and those places: the same in whatever order tests came."""
+    place = np.full(int(labels.max()) + 1, len(labels), dtype=np.int64)
+    place[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)
+    used = np.flatnonzero(place < len(labels))
+    order = used[np.argsort(place[used])]
+    renamed = np.empty(len(place), dtype=np.int64)
+    renamed[order] = np.arange(len(order))
+    return renamed[labels], place[order]
 
 
 def _vector(values: Floats | Bools, n: int, name: str) -> Floats:

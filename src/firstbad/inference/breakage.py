@@ -1,13 +1,9 @@
-"""Where the next test may be wasted: stretches that don't build or boot, and revisions whose runs get lost.
-
-Distances are `Dag.distance`: commits that lie between two revisions, along a line the difference of their
-indices.
-"""
+"""Where the next test may be wasted: stretches that don't build or boot, and revisions whose runs get lost."""
 
 import numpy as np
 
 from .belief import Belief
-from .dag import Floats
+from .dag import Dag, Floats
 
 _ISOLATED = 0.01  # chance that any revision doesn't build, far from a broken one
 _HIGHEST = 0.97  # nothing but a try makes a revision broken
@@ -15,6 +11,9 @@ _STRETCH = 10.0  # commits; scale of a broken stretch seen at one revision only.
 # so their reach falls by a power law: at 1/2, four times the distance halves the chance.
 _LOST_BEFORE = (0.2, 2.0)  # Beta prior of the share of lost runs: a tenth, worth two runs
 _LOST_REACH = 30.0  # commits after which the lost runs of another revision count half
+_ENCLOSED = 30.0  # commits between two broken revisions at which half of this doubt is reached
+_DOUBT = 0.15
+_EXACT = 3_000  # commits of a graph whose distances are counted exactly
 
 
 def broken_chance(belief: Belief) -> Floats:
@@ -26,32 +25,67 @@ def broken_chance(belief: Belief) -> Floats:
     takes it down by d' / (d' + d).
     """
     dag, broken = belief.dag, sorted(belief.broken)
-    worked = [r for r in belief.observed if sum(belief.counts(r)) and r not in belief.broken]
+    worked = [r for r in belief.observed if r not in belief.broken]
     chance = np.full(dag.n, _ISOLATED)
     if broken:
-        to_worked = np.min([dag.distance(r) for r in worked], axis=0) if worked else np.full(dag.n, np.inf)
+        to_worked = np.min([away(dag, r) for r in worked], axis=0) if worked else np.full(dag.n, np.inf)
         for revision in broken:
-            away = dag.distance(revision).astype(float)
-            kin = [away[other] for other in broken if away[other] < to_worked[revision]]
+            apart = away(dag, revision)
+            kin = [apart[other] for other in broken if apart[other] < to_worked[revision]]
             scale = _STRETCH + max(kin, default=0.0)
-            shielded = np.ones(dag.n) if not worked else to_worked / np.maximum(to_worked + away, 1.0)
-            chance = np.maximum(chance, np.sqrt(scale / (scale + away)) * shielded)
+            shielded = np.ones(dag.n) if not worked else to_worked / np.maximum(to_worked + apart, 1.0)
+            chance = np.maximum(chance, np.sqrt(scale / (scale + apart)) * shielded)
+        if dag.n <= _EXACT:
+            chance = np.maximum(chance, _enclosed(dag, broken, worked))
     chance = np.asarray(np.minimum(chance, _HIGHEST))
-    chance[broken] = 1.0
     chance[worked] = 0.0
+    chance[broken] = 1.0
+    return chance
+
+
+def _enclosed(dag: Dag, broken: list[int], worked: list[int]) -> Floats:
+    """(n,) chance to be broken for what lies on a shortest way between two broken revisions, nothing that works
+    between them: sure for a few commits, less so the further they are apart."""
+    chance = np.zeros(dag.n)
+    for place, one in enumerate(broken):
+        for other in broken[place + 1 :]:
+            gap = float(away(dag, one)[other])
+            between = away(dag, one) + away(dag, other) <= gap
+            if not between[worked].any():
+                chance[between] = np.maximum(chance[between], _HIGHEST - _DOUBT * gap / (_ENCLOSED + gap))
     return chance
 
 
 def kept_share(belief: Belief) -> Floats:
-    """(n,) expected share of runs at each revision that are not lost to other bugs or to the machine.
+    """(n,) expected share of runs at each revision that are not lost: to other bugs, to the machine, or because
+    they did not come near the crash's code.
 
     Mean of a Beta posterior over the revision's own lost runs and, weighted down with distance, those of the
     others.
     """
     total, lost = np.full(belief.dag.n, sum(_LOST_BEFORE)), np.full(belief.dag.n, _LOST_BEFORE[0])
-    if any(belief.counts(r)[2] for r in belief.observed):
-        for revision in belief.observed:
-            near = _LOST_REACH / (_LOST_REACH + belief.dag.distance(revision))
-            total += near * sum(belief.counts(revision))
-            lost += near * belief.counts(revision)[2]
+    seen = {revision: belief.evidence(revision) for revision in belief.observed}
+    if any(one.lost or one.unreached for one in seen.values()):
+        for revision, one in seen.items():
+            near = _LOST_REACH / (_LOST_REACH + away(belief.dag, revision))
+            gone = one.lost + one.unreached
+            total += near * (one.crashes + one.clean_runs + gone)
+            lost += near * gone
     return np.asarray(1.0 - lost / total)
+
+
+def away(dag: Dag, revision: int) -> Floats:
+    """(n,) how many commits lie between a revision and each other: what one contains and the other does not.
+
+    On a large graph an estimate: commits that came to the first-parent line between the two, and the difference of
+    the indices for what came with the same merge.
+    """
+    if dag.n <= _EXACT:
+        return dag.distance(revision).astype(float)
+    entered = dag.entered
+    brought = np.bincount(entered, minlength=int(entered[revision]) + 1)
+    upto = np.cumsum(brought)
+    apart = np.abs(upto[entered] - upto[entered[revision]]).astype(float)
+    same = entered == entered[revision]
+    apart[same] = np.abs(np.flatnonzero(same) - revision)
+    return apart

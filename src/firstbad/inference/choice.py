@@ -2,8 +2,8 @@
 
 Y is "a crash within the batch", H the hypothesis (a candidate, or none). I(Y; H) = H(Y) - sum over h of P(h)
 H(Y | h), where P(no crash in m runs | h) is (1-q)^m where h says absent, and d (1-q)^m + (1-d) E[(1-p)^m]
-where it says present, with E over the crash rate given h. As that E is one number per class of candidates,
-the sums over h become sums over ancestors, a column per class; all revisions and batch sizes are then
+where it says present, with E over the crash law given h. As that E is one number per class of candidates,
+the sums over h become sums over ancestors, a column per class; all revisions and batches are then
 evaluated at once.
 """
 
@@ -14,32 +14,22 @@ import numpy as np
 from .belief import Belief
 from .breakage import broken_chance, kept_share
 from .dag import Bools, Floats, Ints
+from .evidence import mask_chance
+from .forecast import Costs, Option, batch_seconds, quiet_chance
+from .model import Laws
+from .shares import Shares, shares
 
-SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Batch sizes that are considered."""
-LEAST_BITS = 1e-4
+__all__ = ["Costs", "Test", "next_test"]
+
+LEAST_BITS = 5e-4
 """Expected information below which a test isn't worth making."""
 
-_COLUMNS = 7  # classes that keep a rate distribution of their own; the others, of least mass, share one
 _SURE = 1e-6  # revisions whose state is surer than this are not considered
 _MACHINE_SHARE = 0.02  # a second of one machine in seconds of waiting: without it idle machines would be free
+_BOOT_SHARE = 0.5  # a run's boot in seconds of waiting: a few longer runs are kinder to a lab than many short ones
 _TIE = 1e-9  # scores nearer than this (relative) are equal; then fewer runs, then the lower index
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a test takes. Raises ValueError for negative or zero machines, or times that are negative."""
-
-    build_seconds: Floats
-    """(n,) build of each revision; 0 where a build exists."""
-    run_seconds: float
-    """Boot and run of one machine."""
-    machines: int
-    """Runs made at the same time; a batch ends after the first round with a crash."""
-
-    def __post_init__(self) -> None:
-        if self.machines < 1 or self.run_seconds < 0 or np.min(self.build_seconds, initial=0.0) < 0:
-            raise ValueError("costs need at least one machine and times that are not negative")
+_EXCLUDED = 1e-4  # crash laws less probable than this are left out of forecasts
+_FINALISTS = 24  # revisions per trial batch for which every batch is considered
 
 
 @dataclass(frozen=True)
@@ -48,6 +38,8 @@ class Test:
 
     revision: int
     runs: int
+    run_seconds: float
+    """When a clean run has said what it can."""
     information: float
     """Expected bits about the culprit."""
     seconds: float
@@ -56,7 +48,7 @@ class Test:
     """Chance of a crash within the batch."""
 
 
-def next_test(belief: Belief, costs: Costs, *, allowed: Bools | None = None, max_runs: int = 64) -> Test | None:
+def next_test(belief: Belief, costs: Costs, *, allowed: Bools | None = None, max_runs: int = 160) -> Test | None:
     """The test with the most expected information per second, or None where none gives ``LEAST_BITS``.
 
     ``allowed`` is bool (n,), all by default; unusable revisions are never proposed. The same observations
@@ -65,129 +57,129 @@ def next_test(belief: Belief, costs: Costs, *, allowed: Bools | None = None, max
     """
     if max_runs < 1 or len(costs.build_seconds) != belief.dag.n:
         raise ValueError("max_runs must be at least 1 and build_seconds have one entry per commit")
-    rows = _worth_asking(belief, allowed)
-    if not rows.size:
+    if allowed is not None and allowed.shape != (belief.dag.n,):
+        raise ValueError(f"allowed has the shape {allowed.shape}, not ({belief.dag.n},)")
+    table = _worth_asking(belief, shares(belief, allowed))
+    if not table.rows.size:
         return None
-    sizes = np.array([size for size in SIZES if size <= max_runs])
-    forecast = _Forecast.of(belief, rows, int(sizes[-1]))
-    gained = forecast.information(sizes) * kept_share(belief)[rows, None]
-    success = 1.0 - broken_chance(belief)[rows, None]
-    waiting, machine = forecast.run_time(sizes, costs)
-    build = costs.build_seconds[rows, None]
-    score = success * gained / np.maximum(build + success * (waiting + _MACHINE_SHARE * machine), 1e-9)
-    score[success * gained < LEAST_BITS] = 0.0
+    options = costs.options(max_runs)
+    field = _Field.of(belief, costs, options)
+    table = Shares(table.rows, table.present, _renormalized(table.law_given[:, field.use]))
+    everything = list(range(len(options)))
+    if len(table.rows) > 3 * _FINALISTS:
+        table = _finalists(field, table, everything)
+    score, information, seconds, quiet = field.scores(table, everything)
     best = score.max()
     if best <= 0:
         return None
-    tied = np.argwhere(np.isclose(score.T, best, rtol=_TIE, atol=0.0))
-    column, row = tied[0]
+    column, row = np.argwhere(np.isclose(score.T, best, rtol=_TIE, atol=0.0))[0]
     return Test(
-        revision=int(rows[row]),
-        runs=int(sizes[column]),
-        information=float(gained[row, column]),
-        seconds=float(build[row, 0] + waiting[row, column]),
-        probability=float(1.0 - forecast.quiet[row, sizes[column]]),
+        revision=int(table.rows[row]),
+        runs=options[column].runs,
+        run_seconds=options[column].seconds,
+        information=float(information[row, column]),
+        seconds=float(seconds[row, column]),
+        probability=float(1.0 - quiet[row, column]),
     )
 
 
-def _worth_asking(belief: Belief, allowed: Bools | None) -> Ints:
-    """Revisions that may be tested and whose state is in doubt."""
-    if allowed is not None and allowed.shape != (belief.dag.n,):
-        raise ValueError(f"allowed has the shape {allowed.shape}, not ({belief.dag.n},)")
-    chance = belief.p_bug()
-    usable = ~belief.unusable() & (chance > _SURE) & (chance < 1.0 - _SURE)
-    return np.flatnonzero(usable if allowed is None else usable & allowed)
+def _worth_asking(belief: Belief, table: Shares) -> Shares:
+    """Revisions whose state is in doubt and that can be tested."""
+    chance = table.present.sum(axis=1)
+    use = ~belief.unusable()[table.rows] & (chance > _SURE) & (chance < 1.0 - _SURE)
+    return Shares(table.rows[use], table.present[use], table.law_given)
+
+
+def _renormalized(law_given: Floats) -> Floats:
+    return np.asarray(law_given / np.maximum(law_given.sum(axis=1, keepdims=True), 1e-300))
+
+
+def _finalists(field: "_Field", table: Shares, options: list[int]) -> Shares:
+    """The rows that score best with one of a few batches, and those that are built already."""
+    few = sorted({0, len(options) // 3, 2 * len(options) // 3, len(options) - 1})
+    score = field.scores(table, few)[0]
+    best = np.argsort(-score, axis=0, kind="stable")[:_FINALISTS].ravel()
+    built = np.flatnonzero(field.costs.build_seconds[table.rows] == 0)
+    rows = np.unique(np.concatenate([best, built]))
+    return Shares(table.rows[rows], table.present[rows], table.law_given)
 
 
 @dataclass(frozen=True)
-class _Forecast:
-    """Outcome laws at some revisions. r: revisions, c: columns of hypotheses, x: number of runs 0..max."""
+class _Field:
+    """Everything that scores depend on beside the revisions."""
 
-    shares: Floats  # (r, c) P(column, bug present at the revision)
-    doubt: Floats  # (r,)
-    clean: Floats  # (c, x) P(x runs without a crash | column, present and not masked)
-    absent: Floats  # (x,) the same where the bug is absent or masked
-    retested: dict[int, Floats]  # row -> (c, x) P(x more runs without a crash | column, present), masks included
-    quiet: Floats  # (r, x) P(x runs without a crash)
+    belief: Belief
+    costs: Costs
+    options: list[Option]
+    use: Bools  # (laws,) those that are not all but excluded; the arrays below have these alone
+    laws: Laws
+    broken: Floats
+    kept: Floats
+    quiet: Floats  # (options, laws)
+    crash_seconds: Floats  # (options, laws)
+    clean_seconds: Floats  # (options,)
 
     @classmethod
-    def of(cls, belief: Belief, rows: Ints, most: int) -> "_Forecast":
-        """Evaluate the laws of up to ``most`` runs at the revisions ``rows``."""
-        shares, rate_given = _columns(belief, rows)
-        runs = np.arange(most + 1)
-        survive = (1.0 - np.array(belief.model.rates, dtype=float))[:, None] ** runs
-        absent: Floats = np.power(1.0 - belief.model.false_rate, runs, dtype=np.float64)
-        clean = rate_given @ survive
-        retested = {}
-        for row in np.flatnonzero(np.isin(rows, belief.state.tested)).tolist():
-            masked = _masked(belief, int(rows[row]))[:, None]
-            retested[row] = rate_given @ (masked * absent + (1.0 - masked) * survive)
-        doubt = belief.doubt[rows]
-        trigger = shares * (1.0 - doubt)[:, None]
-        quiet = trigger @ clean + (1.0 - trigger.sum(axis=1))[:, None] * absent
-        for row, law in retested.items():
-            quiet[row] = shares[row] @ law + (1.0 - shares[row].sum()) * absent
-        return cls(shares, doubt, clean, absent, retested, quiet)
+    def of(cls, belief: Belief, costs: Costs, options: list[Option]) -> "_Field":
+        """The laws' forecasts, which all revisions share."""
+        use = belief.state.joint.sum(axis=0) > _EXCLUDED
+        laws = belief.model.laws.only(use)
+        crash_seconds, clean_seconds = batch_seconds(laws, options, costs)
+        quiet = quiet_chance(laws, options)
+        broken, kept = broken_chance(belief), kept_share(belief)
+        return cls(belief, costs, options, use, laws, broken, kept, quiet, crash_seconds, clean_seconds)
 
-    def information(self, sizes: Ints) -> Floats:
-        """(r, sizes) mutual information between a crash in the batch and the hypothesis, bits."""
-        absent = self.absent[sizes]
-        given = (1.0 - self.shares.sum(axis=1))[:, None] * _entropy(absent)
-        for column, law in enumerate(self.clean[:, sizes]):
-            mixed = law + self.doubt[:, None] * (absent - law)
-            given += self.shares[:, column, None] * _entropy(mixed)
-        for row, laws in self.retested.items():
-            share = self.shares[row]
-            given[row] = share @ _entropy(laws[:, sizes]) + (1.0 - share.sum()) * _entropy(absent)
-        return np.asarray(np.maximum(_entropy(self.quiet[:, sizes]) - given, 0.0))
+    def scores(self, table: Shares, which: list[int]) -> tuple[Floats, Floats, Floats, Floats]:
+        """(r, options): bits per second, bits, seconds, chance of no crash."""
+        rows = table.rows
+        options = [self.options[i] for i in which]
+        clean = table.law_given @ self.quiet[which].T  # (c, o)
+        runs = np.array([option.runs for option in options])
+        exposure = np.array([option.runs * option.share for option in options])
+        absent = np.power(1.0 - self.belief.model.false_rate, exposure)
+        doubt = self.belief.doubt[rows]
+        trigger = table.present * (1.0 - doubt)[:, None]
+        calm = 1.0 - trigger.sum(axis=1)
+        quiet = trigger @ clean + calm[:, None] * absent
+        given = self._entropy_given(table, clean, absent, doubt)
+        for row, own in self._retested(table, options, absent):
+            quiet[row], given[row] = own
+        information = np.maximum(_entropy(quiet) - given, 0.0) * self.kept[rows, None]
+        waiting = trigger @ (table.law_given @ self.crash_seconds[which].T)
+        waiting = waiting + calm[:, None] * self.clean_seconds[which]
+        machine = _MACHINE_SHARE * waiting * np.minimum(runs, self.costs.machines)
+        machine = machine + _BOOT_SHARE * self.costs.boot_seconds * runs
+        success = 1.0 - self.broken[rows, None]
+        build = self.costs.build_seconds[rows, None]
+        score = success * information / np.maximum(build + success * (waiting + machine), 1e-9)
+        score[success * information < LEAST_BITS] = 0.0
+        return score, information, build + waiting, quiet
 
-    def run_time(self, sizes: Ints, costs: Costs) -> tuple[Floats, Floats]:
-        """(r, sizes) expected wall-clock and expected machine time of a batch, seconds.
+    def _entropy_given(self, table: Shares, clean: Floats, absent: Floats, doubt: Floats) -> Floats:
+        """(r, o) sum over h of P(h) H(Y | h) at revisions without runs of their own."""
+        given = (1.0 - table.present.sum(axis=1))[:, None] * _entropy(absent)
+        constant = bool(len(doubt)) and bool(np.all(doubt == doubt[0]))
+        for column, law in enumerate(clean):
+            mixed = law + (doubt[0] if constant else doubt[:, None]) * (absent - law)
+            given += table.present[:, column, None] * _entropy(mixed)
+        return np.asarray(given)
 
-        A round of ``machines`` runs is made where no earlier one crashed.
-        """
-        waiting = np.empty((len(self.quiet), len(sizes)))
-        machine = np.empty_like(waiting)
-        for column, size in enumerate(sizes):
-            starts = np.arange(0, size, costs.machines)
-            reached = self.quiet[:, starts]
-            waiting[:, column] = costs.run_seconds * reached.sum(axis=1)
-            machine[:, column] = costs.run_seconds * (reached @ np.minimum(costs.machines, size - starts))
-        return waiting, machine
-
-
-def _columns(belief: Belief, rows: Ints) -> tuple[Floats, Floats]:
-    """(r, c) P(column and bug present at the revision) and (c, rates) P(rate | column).
-
-    Columns: the heaviest classes, the other classes together, "no candidate".
-    """
-    state = belief.state
-    mass = state.joint[:-1].sum(axis=1)
-    heaviest = np.argsort(-mass, kind="stable")[:_COLUMNS]
-    column = np.full(len(mass) + 1, len(heaviest))  # its last entry serves class -1, where the posterior is 0
-    column[heaviest] = np.arange(len(heaviest))
-    split = np.zeros((belief.dag.n, len(heaviest) + 1))
-    split[np.arange(belief.dag.n), column[state.classes]] = state.posterior
-    inside = np.maximum(belief.dag.ancestor_sums(split)[rows], 0.0)
-    present = inside if belief.kind == "cause" else np.maximum(split.sum(axis=0) - inside, 0.0)
-    shares = np.column_stack([present, np.full(len(rows), belief.older)])
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
-    joint = np.zeros((len(heaviest) + 2, state.joint.shape[1]))
-    np.add.at(joint, column[:-1], state.joint[:-1])
-    joint[-1] = state.joint[-1]
-    totals = joint.sum(axis=1, keepdims=True)
-    spread = state.joint.sum(axis=0)  # of a column without mass; it weighs nothing
-    return shares, np.where(totals > 0, joint / np.where(totals > 0, totals, 1.0), spread)
-
-
-def _masked(belief: Belief, revision: int) -> Floats:
-    """(rates,) chance that the bug is masked at a tested revision, given its runs and that it is present."""
-    crashes, clean, _ = belief.counts(revision)
-    rates = np.array(belief.model.rates, dtype=float)
-    quiet = belief.model.false_rate**crashes * (1.0 - belief.model.false_rate) ** clean * belief.doubt[revision]
-    triggers = rates**crashes * (1.0 - rates) ** clean * (1.0 - belief.doubt[revision])
-    total = quiet + triggers
-    return np.where(total > 0, quiet / np.where(total > 0, total, 1.0), 0.0)
+    def _retested(
+        self, table: Shares, options: list[Option], absent: Floats
+    ) -> list[tuple[int, tuple[Floats, Floats]]]:
+        """For rows with runs of their own: (quiet, given), where mask and rate are what those runs left of them."""
+        found = []
+        model = self.belief.model
+        for row in np.flatnonzero(np.isin(table.rows, self.belief.state.tested)).tolist():
+            revision = int(table.rows[row])
+            seen = self.belief.evidence(revision)
+            masked = mask_chance(model, float(self.belief.doubt[revision]), seen)[self.use]
+            law = masked * absent[:, None] + (1.0 - masked) * quiet_chance(self.laws, options, seen)
+            clean = table.law_given @ law.T
+            share = table.present[row]
+            rest = 1.0 - share.sum()
+            found.append((row, (share @ clean + rest * absent, share @ _entropy(clean) + rest * _entropy(absent))))
+        return found
 
 
 def _entropy(chance: Floats) -> Floats:

@@ -1,23 +1,25 @@
 """The commit graph as arrays: ancestor sets, exact sums over them, distances.
 
-Linear runs of commits are one segment each, so a graph of n commits with m merges needs a bit matrix over
-about 3m segments instead of n commits; inside a segment a running sum does. The matrix is kept as columns of
-packed bytes, and a sum over ancestors reads it through one table of 256 partial sums per byte (eight
-segments).
+Linear runs of commits are one segment each (`segments`). Inside a segment a running sum does; between segments
+sums are taken along a forest of differences (`deltas`), which costs a few operations per segment whatever the
+size of the graph, or by a bit matrix (`bitmatrix`) where the graph has no first-parent line to speak of. Sets are
+found from that line: most of what a commit contains is what the line contained where its branch left it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from .bitmatrix import BitMatrix
+from .deltas import Deltas
+from .line import Line
+from .segments import Bools, Floats, Ints, Rows, Segments
 
-_BLOCK_BYTES = 32 << 20  # one block of the bit matrix
-_CACHE_BYTES = 256 << 20  # above this the blocks are recomputed at every call instead of kept
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.float64)
+__all__ = ["Bools", "Dag", "Floats", "Ints"]
+
+_REMEMBERED = 8_000_000  # distances kept, in all
 
 
 class Dag:
@@ -28,83 +30,198 @@ class Dag:
     """
 
     def __init__(self, parents: Sequence[Sequence[int]]) -> None:
-        self.parents: tuple[tuple[int, ...], ...] = tuple(tuple(int(p) for p in row) for row in parents)
+        self.parents = Rows.of(parents)
         self.n = len(self.parents)
-        for child, row in enumerate(self.parents):
-            if any(not 0 <= p < child for p in row):
-                raise ValueError(f"commit {child}: its parents {row} must be among 0..{child - 1}")
-        self._cut_into_segments()
-        self._blocks: list[tuple[int, NDArray[np.uint8]]] | None = None
+        child = self.parents.owners
+        wrong = np.flatnonzero((self.parents.flat < 0) | (self.parents.flat >= child))
+        if wrong.size:
+            commit = int(child[wrong[0]])
+            raise ValueError(f"commit {commit}: its parents {self.parents[commit]} must be among 0..{commit - 1}")
+        self._graph = Segments.cut(self.parents)
         self._distances: dict[int, Ints] = {}
-        self._sizes: Ints | None = None
 
-    def _cut_into_segments(self) -> None:
-        """A commit continues its parent's segment where each is the other's only neighbour on that side.
+    @classmethod
+    def from_arrays(cls, offsets: ArrayLike, flat: ArrayLike) -> "Dag":
+        """The graph whose commit i has the parents ``flat[offsets[i]:offsets[i + 1]]``; integers of any width.
 
-        So every fork point ends a segment and what a segment's head reaches is made of whole segments.
+        Raises ValueError where ``offsets`` (n + 1,) don't rise from 0 to the length of ``flat``.
         """
-        unique = [tuple(dict.fromkeys(row)) for row in self.parents]
-        children = np.bincount([p for row in unique for p in row] or [0], minlength=self.n)
-        segment = np.zeros(self.n, dtype=np.int64)
-        self._above: list[tuple[int, ...]] = []  # parent segments of each segment
-        for commit, row in enumerate(unique):
-            if len(row) == 1 and children[row[0]] == 1:
-                segment[commit] = segment[row[0]]
-            else:
-                segment[commit] = len(self._above)
-                self._above.append(tuple(int(segment[p]) for p in row))
-        self._segment: Ints = segment
-        self._order: Ints = np.argsort(segment, kind="stable").astype(np.int64)  # by segment, oldest first
-        sizes = np.bincount(segment, minlength=len(self._above))
-        self._first: Ints = np.cumsum(sizes) - sizes  # where each segment begins in that order
+        ends, values = np.asarray(offsets, dtype=np.int64), np.asarray(flat, dtype=np.int64)
+        fits = ends.ndim == values.ndim == 1 and ends.size and ends[0] == 0 and ends[-1] == len(values)
+        if not fits or (np.diff(ends) < 0).any():
+            raise ValueError(f"offsets must rise from 0 to {values.size}, the number of parents")
+        return cls(Rows(ends, values))
+
+    @cached_property
+    def mainline(self) -> Ints:
+        """(m,) the first-parent line of the last commit, oldest first; that commit is its last."""
+        return np.flatnonzero(self._line.on[self._graph.of]) if self.n else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def entered(self) -> Ints:
+        """(n,) which commit of ``mainline``, as an index of it, is the first to contain each commit; m where the
+        last commit does not contain it. On the line itself: its own index."""
+        return self._of_commits(self._line_starts[self._line.entered])
+
+    @cached_property
+    def based_on(self) -> Ints:
+        """(n,) which commit of ``mainline``, as an index of it, is the last that each commit contains; -1 where it
+        contains none. On the line itself: its own index."""
+        return self._of_commits(self._line_starts[self._line.based + 1] - 1)
 
     def ancestors(self, i: int) -> Bools:
         """The commits that i contains: bool (n,), i itself included."""
         self._check(i)
-        reached = np.zeros(len(self._above), dtype=bool)
-        stack = list(self._above[self._segment[i]])
+        result: Bools = self.entered <= self.based_on[i]
+        home, line = int(self._graph.of[i]), self._line
+        if line.on[home]:
+            return result
+        stack, seen = list(self._graph.above[home]), set()
         while stack:
             segment = stack.pop()
-            if not reached[segment]:
-                reached[segment] = True
-                stack.extend(self._above[segment])
-        own = self._segment == self._segment[i]
-        own[i + 1 :] = False
-        result: Bools = reached[self._segment] | own
+            if segment not in seen and line.entered[segment] > line.based[home]:
+                seen.add(segment)
+                stack.extend(self._graph.above[segment])
+        for segment in seen:
+            result[self._commits(segment)] = True
+        own = self._commits(home)
+        result[own[own <= i]] = True
         return result
 
     def descendants(self, i: int) -> Bools:
         """The commits that contain i: bool (n,), i itself included."""
         self._check(i)
-        home = int(self._segment[i])
-        reached = [False] * len(self._above)
-        reached[home] = True
-        for segment in range(home + 1, len(reached)):
-            reached[segment] = any(reached[above] for above in self._above[segment])
-        result: Bools = np.array(reached, dtype=bool)[self._segment]
-        result[:i] &= self._segment[:i] != home
+        entered, home, line = int(self.entered[i]), int(self._graph.of[i]), self._line
+        result: Bools = self.based_on >= entered
+        if line.on[home]:
+            return result
+        stack, seen = list(self._below[home]), set()
+        while stack:
+            segment = stack.pop()
+            if segment not in seen and line.based[segment] < line.entered[home]:
+                seen.add(segment)
+                stack.extend(self._below[segment])
+        for segment in seen:
+            result[self._commits(segment)] = True
+        own = self._commits(home)
+        result[own[own >= i]] = True
         return result
 
     def ancestor_sums(self, weights: NDArray[np.floating]) -> Floats:
         """For each commit the sum of ``weights`` over its ancestors and itself, each ancestor counted once.
 
-        ``weights`` is (n,) or (n, k) for k sums in one pass; the answer has the same shape. Raises ValueError
-        for any other length. Byte columns whose eight segments weigh nothing are skipped.
+        ``weights`` is (n,) or (n, k) for k sums in one pass; the answer has the same shape, exact but for rounding
+        (relative to the sum of all weights). Raises ValueError for any other length.
         """
-        values = np.asarray(weights, dtype=np.float64)
-        if values.ndim not in (1, 2) or values.shape[0] != self.n:
-            raise ValueError(f"weights of shape {values.shape} for {self.n} commits")
+        values = self._weights(weights, self.n)
         if not self.n:
             return values.copy()
-        columns = values.reshape(self.n, -1)
-        running = np.cumsum(columns[self._order], axis=0)
-        before = np.vstack([np.zeros((1, columns.shape[1])), running])[self._first]
-        last = np.append(self._first[1:], self.n) - 1
-        totals = running[last] - before
-        offset = self._sums_above(totals) - before
-        result = np.empty_like(columns)
-        result[self._order] = running + offset[self._segment[self._order]]
-        return result.reshape(values.shape)
+        columns, graph = _columns(values), self._graph
+        running = np.cumsum(columns[graph.order], axis=0)
+        last = running[graph.first[1:] - 1]
+        totals = np.diff(last, axis=0, prepend=0.0)
+        # What a segment contains up to its end, less what comes after the commit in the segment.
+        offset = self._segment_sums(totals) - last
+        running += np.repeat(offset, np.diff(graph.first), axis=0)
+        return running[graph.place].reshape(values.shape)
+
+    def sums_at(self, rows: Ints, commits: Ints, weights: NDArray[np.floating]) -> Floats:
+        """For each of the commits ``rows`` the sum over its ancestors and itself where only ``commits`` weigh anything.
+
+        ``weights`` is (len(commits),) or (len(commits), k), a commit that is named twice counts twice; the answer
+        is (len(rows),) or (len(rows), k). Costs as much as rows and commits, whatever the size of the graph. Exact
+        for any set, however it lies. Raises ValueError for other lengths and indices.
+        """
+        rows, commits = self._indices(rows), self._indices(commits)
+        values = self._weights(weights, len(commits))
+        columns = _columns(values)
+        shape = (len(rows), *values.shape[1:])
+        if not len(rows) or not len(commits):
+            return np.zeros(shape)
+        if self._deltas is None:
+            spread = np.zeros((self.n, columns.shape[1]))
+            np.add.at(spread, commits, columns)
+            return self.ancestor_sums(spread)[rows].reshape(shape)
+        graph = self._graph
+        place = graph.place[commits]
+        order = np.argsort(place, kind="stable")
+        place, running = place[order], np.zeros((len(commits) + 1, columns.shape[1]))
+        np.cumsum(columns[order], axis=0, out=running[1:])
+        segments, begin = np.unique(graph.of[commits[order]], return_index=True)
+        totals = np.diff(running[np.append(begin, len(commits))], axis=0)
+        home = graph.of[rows]
+        upto = np.searchsorted(place, graph.place[rows], side="right")
+        end = np.searchsorted(place, graph.first[home + 1])
+        sums = self._deltas.sums_of(segments, totals, home) - (running[end] - running[upto])
+        return np.asarray(sums.reshape(shape))
+
+    def grouped_sums(self, rows: Ints, weights: Floats, groups: Ints, count: int) -> Floats:
+        """(len(rows), count): for each of the commits ``rows`` the sum of ``weights`` (n,) over its ancestors and
+        itself, each group 0..count-1 of commits by itself; ``groups`` (n,) says to which one each commit belongs.
+
+        What `ancestor_sums` gives for one column per group, at a fraction of its cost. Raises ValueError for other
+        lengths, groups and indices.
+        """
+        rows, graph = self._indices(rows), self._graph
+        values = self._weights(weights, self.n)
+        if (
+            values.ndim != 1
+            or np.shape(groups) != (self.n,)
+            or (self.n and not 0 <= groups.min() <= groups.max() < count)
+        ):
+            raise ValueError(f"groups must be {self.n} numbers among 0..{count - 1}")
+        if not len(rows):
+            return np.zeros((0, count))
+        keys = graph.of * count + groups
+        totals: Floats = np.bincount(keys, weights=values, minlength=graph.count * count).astype(np.float64)
+        # A segment's sum is that of its last commit: take off what comes after the row in its own segment.
+        homes, which = np.unique(graph.of[rows], return_inverse=True)
+        lengths = np.diff(graph.first)[homes]
+        ends = np.cumsum(lengths)
+        commits = graph.order[np.arange(ends[-1]) + np.repeat(graph.first[homes] - (ends - lengths), lengths)]
+        running = np.zeros((len(commits) + 1, count))
+        running[np.arange(1, len(running)), groups[commits]] = values[commits]
+        np.cumsum(running, axis=0, out=running)
+        upto = (ends - lengths)[which] + graph.place[rows] - graph.first[homes][which] + 1
+        sums = self._segment_sums(totals.reshape(graph.count, count))[graph.of[rows]]
+        return np.asarray(sums - (running[ends[which]] - running[upto]))
+
+    def mainline_sums(self, weights: NDArray[np.floating]) -> Floats:
+        """(m,) or (m, k): the sums of `ancestor_sums` at the commits of ``mainline`` alone, at a fraction of its cost.
+
+        Raises ValueError where ``weights`` is not (n,) or (n, k).
+        """
+        values = self._weights(weights, self.n)
+        count = len(self.mainline)
+        columns = _columns(values).T
+        brought = [np.bincount(self.entered, weights=column, minlength=count)[:count] for column in columns]
+        sums = np.cumsum(np.array(brought).reshape(len(columns), count).T, axis=0)
+        return np.asarray(sums.reshape(count, *values.shape[1:]))
+
+    def within(self, members: Bools) -> tuple["Dag", Ints]:
+        """The graph of ``members`` (n,) alone, and the commit of this graph for each of its own, in order of index.
+
+        One member contains another there exactly where it does here. A parent that is no member but contains some
+        stands for the nearest of them, after the parents that are members; in a set that has no such parent (the
+        ancestors of some commits less those of others) the edges are the same. Raises ValueError for another length.
+        """
+        if np.shape(members) != (self.n,):
+            raise ValueError(f"members of shape {np.shape(members)} for {self.n} commits")
+        index = np.flatnonzero(members)
+        starts, lengths = self.parents.offsets[index], np.diff(self.parents.offsets)[index]
+        child = np.repeat(np.arange(len(index)), lengths)
+        parent = self.parents.flat[np.arange(len(child)) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)]
+        inside = np.asarray(members, dtype=bool)[parent]
+        outside = np.flatnonzero(~inside)
+        if outside.size:
+            holds = self.sums_at(parent[outside], index, np.ones(len(index))) > 0.5
+            extra = self._nearest(outside[holds], child, parent, np.asarray(members, dtype=bool))
+            child = np.concatenate([child[inside], extra[0]])
+            parent = np.concatenate([parent[inside], extra[1]])
+            order = np.argsort(child, kind="stable")
+            child, parent = child[order], parent[order]
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(child, minlength=len(index)))])
+        return Dag.from_arrays(offsets, np.searchsorted(index, parent)), index
 
     def distance(self, i: int) -> Ints:
         """(n,) how many commits lie between i and each commit: what one of the two contains and the other
@@ -114,55 +231,91 @@ class Dag:
         asks again.
         """
         if i not in self._distances:
-            if self._sizes is None:
-                self._sizes = np.rint(self.ancestor_sums(np.ones(self.n))).astype(np.int64)
             common = np.rint(self.ancestor_sums(self.ancestors(i).astype(np.float64))).astype(np.int64)
+            while self._distances and (len(self._distances) + 1) * self.n > _REMEMBERED:
+                del self._distances[next(iter(self._distances))]
             self._distances[i] = self._sizes + self._sizes[i] - 2 * common
         return self._distances[i]
 
-    def _sums_above(self, totals: Floats) -> Floats:
-        """(segments, k): for each segment the sum of ``totals`` over all segments that its head reaches."""
-        count, width = totals.shape
-        padded = np.zeros((-(-count // 8) * 8, width))
-        padded[:count] = totals
-        octets = padded.reshape(-1, 8, width)
-        weighty: Bools = np.asarray(octets.any(axis=(1, 2)))
-        sums = np.zeros((count, width))
-        for start, block in self._bit_blocks():
-            for byte in np.flatnonzero(weighty[start : start + len(block)]):
-                first = (start + int(byte)) * 8  # segments before the eight can't contain them
-                sums[first:] += (_BITS @ octets[start + byte]).take(block[byte, first:], axis=0)
-        return sums
+    @cached_property
+    def _sizes(self) -> Ints:
+        """(n,) commits that each commit contains, itself included."""
+        return np.rint(self.ancestor_sums(np.ones(self.n))).astype(np.int64)
 
-    def _bit_blocks(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Blocks (first byte column, bits (byte columns, segments)) of "column is above row"."""
-        if self._blocks is not None:
-            yield from self._blocks
-            return
-        count = len(self._above)
-        octets = -(-count // 8)
-        step = max(1, _BLOCK_BYTES // max(count, 1))
-        keep = octets * count <= _CACHE_BYTES
-        made = []
-        for start in range(0, octets, step):
-            block = start, self._bit_block(start, min(start + step, octets))
-            if keep:
-                made.append(block)
-            yield block
-        if keep:
-            self._blocks = made
+    @cached_property
+    def _line(self) -> Line:
+        return Line.of(self._graph)
 
-    def _bit_block(self, start: int, end: int) -> NDArray[np.uint8]:
-        """Byte columns start..end-1 of the bit matrix, transposed so that a column lies in one piece."""
-        rows = np.zeros((len(self._above), end - start), dtype=np.uint8)
-        for segment in range(8 * start, len(self._above)):
-            row = rows[segment]
-            for above in self._above[segment]:
-                row |= rows[above]
-                if 8 * start <= above < 8 * end:
-                    row[above // 8 - start] |= 1 << (above % 8)
-        return np.ascontiguousarray(rows.T)
+    @cached_property
+    def _line_starts(self) -> Ints:
+        """(segments of the line + 1,) where each begins in ``mainline``; the last entry is its length."""
+        lengths = np.diff(self._graph.first)[self._line.segments]
+        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+
+    @cached_property
+    def _below(self) -> Rows:
+        """Child segments of each segment."""
+        above = self._graph.above
+        order = np.argsort(above.flat, kind="stable")
+        lengths = np.bincount(above.flat, minlength=self._graph.count)
+        return Rows(np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]), above.owners[order])
+
+    @cached_property
+    def _deltas(self) -> Deltas | None:
+        return Deltas.of(self._graph, self._line)
+
+    @cached_property
+    def _matrix(self) -> BitMatrix:
+        return BitMatrix(self._graph.above)
+
+    def _of_commits(self, positions: Ints) -> Ints:
+        """(n,) the position of each commit in ``mainline``, given that of its segment; on the line its own."""
+        result = positions[self._graph.of]
+        result[self.mainline] = np.arange(len(self.mainline))
+        return np.asarray(result)
+
+    def _segment_sums(self, totals: Floats) -> Floats:
+        return self._matrix.sums(totals) if self._deltas is None else self._deltas.sums(totals)
+
+    def _commits(self, segment: int) -> Ints:
+        """The commits of a segment, oldest first."""
+        graph = self._graph
+        return graph.order[graph.first[segment] : graph.first[segment + 1]]
+
+    def _nearest(self, edges: Ints, child: Ints, parent: Ints, members: Bools) -> tuple[Ints, Ints]:
+        """(child, member) edges instead of those whose parent is no member but contains some."""
+        oldest = int(np.argmax(members))
+        found: list[tuple[int, int]] = []
+        for edge in edges.tolist():
+            stack, seen = [int(parent[edge])], set()
+            while stack:
+                commit = stack.pop()
+                if commit in seen or commit < oldest:
+                    continue
+                seen.add(commit)
+                if members[commit]:
+                    found.append((int(child[edge]), commit))
+                else:
+                    stack.extend(self.parents[commit])
+        pairs = np.array(found, dtype=np.int64).reshape(-1, 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def _indices(self, commits: Ints) -> Ints:
+        indices = np.asarray(commits, dtype=np.int64)
+        if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < self.n:
+            raise ValueError(f"commits must be among 0..{self.n - 1}")
+        return indices
+
+    def _weights(self, weights: NDArray[np.floating], count: int) -> Floats:
+        values = np.asarray(weights, dtype=np.float64)
+        if values.ndim not in (1, 2) or values.shape[0] != count:
+            raise ValueError(f"weights of shape {values.shape} for {count} commits")
+        return values
 
     def _check(self, i: int) -> None:
         if not 0 <= i < self.n:
             raise ValueError(f"commit {i} is not among 0..{self.n - 1}")
+
+
+def _columns(values: Floats) -> Floats:
+    return values[:, None] if values.ndim == 1 else values

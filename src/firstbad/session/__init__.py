@@ -1,7 +1,7 @@
 """The bisection loop: propose, evaluate, record, resume."""
 
 from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
-from firstbad.session.decide import find_ends
+from firstbad.session.question import find_question
 from firstbad.session.log import bisection_log
 from firstbad.session.state import State, Test, fold
 
@@ -12,7 +12,7 @@ __all__ = [
     "State",
     "Test",
     "bisection_log",
-    "find_ends",
+    "find_question",
     "fold",
     "is_running",
     "verdict_of",

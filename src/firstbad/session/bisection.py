@@ -2,10 +2,12 @@
 
 import contextlib
 import fcntl
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,19 +15,21 @@ from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Repo
+from firstbad.history.repository import GitHistory
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
 from firstbad.report import recipients
-from firstbad.session.decide import Decider, Finish, Step, find_ends
+from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, judge, to_event
+from firstbad.session.question import find_question
 from firstbad.session.state import State, Test, apply, fold
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
 from firstbad.vm import MachineConfig, MachineRun
 
-INFRA_LIMIT = 6  # runs in a row that this machine failed, after which going on makes no sense
+INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
 
 class Cancelled(Exception):
@@ -90,10 +94,12 @@ class Bisection:
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.job = store.job(number).job
         self.repo = Repo(self.job.repo)
-        self.ends = find_ends(self.repo, self.job)
+        history = GitHistory(self.repo)
+        self.question = find_question(history, self.job)
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
-        self.decider = Decider(self.repo, self.job, self.ends, self.engine.machines, self._compiled)
+        means = Means(self.engine.machines, self.job.machine.run_seconds, compiled=self._compiled)
+        self.decider = Decider(history, self.question, means)
         self.state: State = fold(store.events(number), self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}
 
@@ -123,7 +129,8 @@ class Bisection:
         return event
 
     def _begin(self) -> None:
-        self._record("started", {"start": self.ends.start, "head": self.ends.head, "kind": self.job.kind})
+        question = self.question
+        self._record("started", {"start": question.start, "head": question.head, "kind": question.kind})
 
     def _check_cancelled(self) -> None:
         if self.store.job(self.number).cancelled:
@@ -177,14 +184,14 @@ class Bisection:
         since = time.monotonic()
         while pending or (submitted < wanted and not stop):
             while len(pending) < self.engine.machines and submitted < wanted and not stop:
-                pending.add(self._submit(step.commit, built, first + submitted))
+                pending.add(self._submit(step, built, first + submitted))
                 submitted += 1
             self.observer.activity(f"running {step.commit[:12]}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 self._tell_acceleration()
                 now = time.monotonic()
-                run = self._judged(step.commit, future.result(), now - since)
+                run = self._judged(step, future.result(), now - since)
                 since = now
                 infra = infra + 1 if run.outcome == "infra" else 0
                 wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
@@ -200,24 +207,26 @@ class Bisection:
         if how is not None and not self.state.accelerated:
             self._record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
 
-    def _submit(self, commit: str, built: Built, index: int) -> Future[MachineRun]:
+    def _submit(self, step: Step, built: Built, index: int) -> Future[MachineRun]:
         wanted = self.job.machine
         machine = MachineConfig(
             cpus=wanted.cpus,
             memory_mb=wanted.memory_mb,
             append=wanted.append,
             boot_seconds=wanted.boot_seconds,
-            run_seconds=wanted.run_seconds,
+            run_seconds=min(wanted.run_seconds, step.seconds or wanted.run_seconds),
         )
-        console = self.home.job(self.number) / "consoles" / f"{commit[:12]}-{index:03}.txt"
+        console = self.home.job(self.number) / "consoles" / f"{step.commit[:12]}-{index:03}.txt"
         return self.engine.run(RunRequest(built.kernel, console, machine))
 
-    def _judged(self, commit: str, done: MachineRun, wall: float) -> Run:
+    def _judged(self, step: Step, done: MachineRun, wall: float) -> Run:
         run = judge(done, self.state.bug)
+        if run.outcome == "ok" and done.ended == "timeout" and (step.seconds or math.inf) < self.job.machine.run_seconds:
+            run = replace(run, cut=True)
         self._record(
             "run",
             {
-                "commit": commit,
+                "commit": step.commit,
                 "wall": round(wall, 3),
                 "boot_seconds": round(done.boot_seconds, 3),
                 "run_seconds": round(done.run_seconds, 3),

@@ -1,26 +1,32 @@
-"""What to do next: a pure function of the state and of what git says."""
+"""What to do next: a pure function of the state and of what the history says."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from firstbad.errors import BisectionError, UserError
-from firstbad.history.git import Repo
-from firstbad.history.releases import previous_releases
+from firstbad.errors import BisectionError
+from firstbad.history.base import History
 from firstbad.inference import Costs, answer, needs_confirmation, next_test, smallest_set
-from firstbad.job import Job
+from firstbad.inference.answer import Answer
+from firstbad.inference.choice import Test
+from firstbad.session.question import Question
 from firstbad.session.state import State
-from firstbad.session.view import View, Views
+from firstbad.session.view import Bools, View, Views
 
-Phase = Literal["initial", "head", "release", "search", "confirm"]
+Phase = Literal["initial", "base", "head", "release", "search", "confirm"]
 
-START_CRASHES = 4  # crashes at the start commit that say enough about the crash rate
-START_RUNS = 20  # runs after which one crash is enough
-START_LIMIT = 60  # clean runs after which the crash does not reproduce: a rate of .05 would have shown with 95%
+START_CRASHES = 4  # crashes at the start commit that say enough about a crash rate of a half or more
+START_SELDOM = 8  # the same for a lower one
+START_RUNS = 100  # runs after which one crash is enough
+EDGE_RUNS = 20  # runs lost to other bugs after which an end of the range is given up
+START_LIMIT = 60  # runs without a crash after which the crash does not reproduce: a rate of .05 would have shown with 95%
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
+MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
+CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
+CONFIRM_SHARE = 0.9  # share of a full run's crashes after which a clean run of the confirmation ends
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,8 @@ class Step:
     runs: int
     data: dict[str, Any] = field(default_factory=dict)
     all_runs: bool = False
+    seconds: float | None = None
+    """A clean run is ended after this; None: it takes its full length."""
 
 
 @dataclass(frozen=True)
@@ -46,66 +54,38 @@ class Finish:
     why: str = ""
 
 
-Bounds = tuple[str, tuple[str, ...]]  # tip of a range and what is excluded from it, full hashes
-
-
 @dataclass(frozen=True)
-class Ends:
-    """The revisions that the question is about: full hashes. ``head`` is empty for a cause bisection."""
+class Means:
+    """What tests are made with."""
 
-    start: str
-    head: str
-    good: tuple[str, ...]
-
-
-def find_ends(repo: Repo, job: Job) -> Ends:
-    """Resolve what the job names. Raises UserError, NotFoundError before anything is built."""
-    start = repo.resolve(job.commit)
-    if job.kind == "fix":
-        head = repo.resolve(job.head or "HEAD")
-        if head == start:
-            raise UserError(f"head is the start commit {start[:12]}: there is nothing between them to search")
-        if not repo.is_ancestor(start, head):
-            raise UserError(f"head {head[:12]} does not contain the start commit {start[:12]}")
-        return Ends(start, head, ())
-    good = tuple(dict.fromkeys(repo.resolve(revision) for revision in job.good))
-    for name, commit in zip(job.good, good, strict=False):
-        if commit == start or not repo.is_ancestor(commit, start):
-            raise UserError(
-                f"good revision {name} is not contained in the start commit {start[:12]}; "
-                f"try a release that is, or their merge base"
-            )
-    if not good and not previous_releases(repo, start):
-        raise UserError(f"no release tags before {start[:12]}: name a revision without the bug with --good")
-    return Ends(start, "", good)
+    machines: int
+    run_seconds: float
+    """Longest run, boot left out."""
+    fixed_length: bool = False
+    """Every clean run takes ``run_seconds``; else that is known once a clean run did."""
+    compiled: Callable[[str], frozenset[str]] = lambda _: frozenset()
+    """Files that the configured build of a commit reads; empty where that is not known."""
 
 
 class Decider:
-    """Proposes the next step. Keeps only what git said, nothing about the job."""
+    """Proposes the next step. Keeps only what the history said, nothing about the job."""
 
-    def __init__(
-        self,
-        repo: Repo,
-        job: Job,
-        ends: Ends,
-        machines: int,
-        compiled: Callable[[str], frozenset[str]] = lambda _: frozenset(),
-    ) -> None:
-        self.repo, self.job, self.ends, self.machines = repo, job, ends, machines
-        self.views = Views(repo, job)
-        self._compiled = compiled
-        releases = [] if job.kind == "fix" or ends.good else previous_releases(repo, ends.start)
-        self._releases = [(release.tag, repo.resolve(release.tag)) for release in releases]  # newest first
+    def __init__(self, history: History, question: Question, means: Means) -> None:
+        self.history, self.question, self.means = history, question, means
+        self.views = Views(history, question)
+        walk = question.kind == "cause" and not question.good
+        self._releases = history.releases(question.start)[:MOST_RELEASES] if walk else ()  # newest first
 
     def propose(self, state: State) -> Step | Finish:
         """The next step. Raises BisectionError when the question can't be answered."""
         step = self._initial(state)
         if step is not None:
             return step
-        edge = self._fix_edge(state) if self.job.kind == "fix" else self._cause_edge(state)
-        if isinstance(edge, Step | Finish):
-            return edge
-        return self._search(state, self._view(state, *edge))
+        if self.question.kind == "fix":
+            edge = self._base(state) or self._head(state)
+        else:
+            edge = self._goods(state)
+        return edge or self._search(state, self._view(state))
 
     def start_is_known(self, state: State) -> bool:
         """Whether the runs at the start commit say enough about the bug."""
@@ -114,193 +94,273 @@ class Decider:
     def judge(self, state: State, step: Step) -> dict[str, Any]:
         """What a test that has just ended says: verdict, probability of the bug, and what is left to search."""
         tally = state.tally(step.commit)
-        tested = tally.crashes + tally.clean or step.commit in state.same
+        tested = tally.useful or tally.unreached or step.commit in state.same
         if step.commit in state.untestable() or not tested:
             return {"verdict": "skip"}
-        if step.phase == "initial":
-            return {"verdict": "bad" if state.tally(step.commit).crashes else "good"}
-        fix = self.job.kind == "fix"
-        bounds = (self.ends.head, (self.ends.start,)) if fix else (self.ends.start, self._floors(state, step))
-        view = self._view(state, *bounds, hints=step.phase in ("search", "confirm"))
-        probability = float(view.belief.p_bug()[view.range.index[step.commit]])
-        return {
-            "verdict": "bad" if probability > 0.5 else "good",
-            "p_bug": round(probability, 4),
-            **self._why(view),
-        }
+        if step.phase in ("initial", "base"):
+            return {"verdict": "bad" if tally.crashes else "good"}
+        view = self._view(state)
+        probability = view.belief.p_bug(view.range.index[step.commit])
+        verdict = "bad" if probability > 0.5 else "good"
+        return {"verdict": verdict, "p_bug": round(probability, 4), **self._why(view)}
 
-    def _floors(self, state: State, step: Step) -> tuple[str, ...]:
-        """The lower ends of the range as the search stands: the given ones, or the oldest release tried."""
-        if self.ends.good:
-            return self.ends.good
-        tried = {test.commit for test in state.tests} - set(state.untestable()) | {step.commit}
-        return ([commit for _, commit in self._releases if commit in tried][-1],)
+    def best(self, state: State) -> Finish:
+        """The smallest set that holds the target, with what is known so far; for a bisection without time left."""
+        view = self._view(state)
+        commits = smallest_set(view.belief, self.question.target)
+        probabilities = [float(view.belief.posterior[i]) for i in commits]
+        return Finish("candidates", [view.hash(i) for i in commits], probabilities, min(sum(probabilities), 1.0))
+
+    # The start commit.
 
     def _initial(self, state: State) -> Step | None:
-        start, tally = self.ends.start, state.tally(self.ends.start)
+        start, tally = self.question.start, state.tally(self.question.start)
         build = state.builds.get(start)
         if build is not None and build.error:
             raise BisectionError(f"the start commit {start[:12]} does not build: {build.error}")
         if start in state.untestable():
             raise BisectionError(f"the start commit {start[:12]} does not boot")
-        useful = tally.crashes + tally.clean
         # Until the bug has a name all crashes count; then the title seen most often must be seen often enough.
         crashes = tally.crashes if state.bug else state.leading(start)[1]
-        if crashes >= START_CRASHES or (crashes and useful >= START_RUNS):
+        wanted = START_CRASHES if 2 * crashes >= tally.useful else START_SELDOM
+        if crashes >= wanted or (crashes and tally.useful >= START_RUNS):
             return None
-        if useful + tally.lost >= START_LIMIT:
+        if tally.total - tally.infra >= (START_RUNS if crashes else START_LIMIT):
             seen = f"; {tally.lost} runs ended in another crash" if tally.lost else ""
             raise BisectionError(
-                f"the crash wasn't reproduced on the start commit {start[:12]} in {useful + tally.lost} runs{seen}"
+                f"the crash wasn't reproduced on the start commit {start[:12]} in {tally.total} runs{seen}",
+                "not_reproduced",
             )
         # By turns, so that a sure crash costs four runs and only a rare one many.
-        runs = self.machines * 2 if not useful else max(self.machines, min(START_RUNS - useful, START_CRASHES * 2))
-        if not tally.crashes and useful >= START_RUNS:
-            runs = START_LIMIT - useful
-        return Step("initial", start, runs, all_runs=bool(tally.crashes) or not useful)
+        runs = START_CRASHES if not tally.useful else max(self.means.machines, START_CRASHES)
+        return Step("initial", start, runs, all_runs=bool(tally.crashes) or not tally.useful)
 
-    def _fix_edge(self, state: State) -> Step | Finish | Bounds:
-        bounds = (self.ends.head, (self.ends.start,))
-        view = self._view(state, *bounds, hints=False)
-        if self.ends.head in state.untestable():
-            raise BisectionError(f"the head {self.ends.head[:12]} does not build or boot; name another with --head")
-        step = self._edge(state, view, self.ends.head, "head", {})
+    # The ends of the range.
+
+    def _origin(self) -> str:
+        """Where the range begins: the start, or for a fix on another branch the merge base with it."""
+        question = self.question
+        if question.kind == "cause" or self.history.is_ancestor(question.start, question.head):
+            return question.start
+        bases = self.history.merge_bases(question.start, question.head)
+        if len(bases) != 1:
+            raise BisectionError(f"the start and the head have {len(bases)} merge bases: name another head")
+        return bases[0]
+
+    def _base(self, state: State) -> Step | Finish | None:
+        """Fix on another branch: whether the bug is at the merge base, from where the head may have inherited it."""
+        base = self._origin()
+        if base == self.question.start:
+            return None
+        if base in state.untestable():
+            return Finish("not_fixed", boundary=base, why="the merge base can't be tested: whether the head ever had the bug is open")
+        tally = state.tally(base)
+        if tally.crashes:
+            return None
+        wanted = self._enough_runs(state) - tally.useful
+        if wanted > 0 and tally.total < START_LIMIT:
+            return Step("base", base, wanted)
+        return Finish("not_fixed", boundary=base, why="the crash does not show at the merge base: the head may never have had the bug")
+
+    def _enough_runs(self, state: State) -> int:
+        """Runs after which clean means good with about 97%, at the crash rate of the start commit."""
+        tally = state.tally(self.question.start)
+        rate = (tally.crashes + 0.5) / (tally.useful + 1)
+        return int(min(START_LIMIT, max(1, math.ceil(math.log(SURE / 2) / math.log1p(-min(rate, 0.999))))))
+
+    def _head(self, state: State) -> Step | Finish | None:
+        head = self.question.head
+        if head in state.untestable():
+            return Finish("not_fixed", boundary=head, why="the head does not build or boot; name another with --head")
+        step = self._edge(state, self._view(state), head, "head", {})
         if step is not None:
             return step
-        if view.belief.older < 0.5:
-            return bounds
-        return Finish("not_fixed", boundary=self.ends.head, confidence=view.belief.older, why="the head still crashes")
+        older = self._view(state).belief.older
+        return Finish("not_fixed", boundary=head, confidence=older, why="the head still crashes") if older > 0.5 else None
 
-    def _cause_edge(self, state: State) -> Step | Finish | Bounds:
-        if self.ends.good:
-            view = self._view(state, self.ends.start, self.ends.good, hints=False)
-            for commit in self.ends.good:
-                step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
-                if step is not None:
-                    return step
-                if state.tally(commit).crashes and view.belief.older > 0.5:
-                    raise BisectionError(
-                        f"{commit[:12]} was said to be good, but crashes; name an older one with --good"
-                    )
-            return self.ends.start, self.ends.good
-        oldest = ""
-        for position, (tag, commit) in enumerate(self._releases):
-            if commit in state.untestable() or self._looked_below(state, position):
-                continue
-            view = self._view(state, self.ends.start, (commit,), hints=False)
-            step = self._edge(state, view, commit, "release", {"release": tag})
+    def _goods(self, state: State) -> Step | Finish | None:
+        if not self.question.good:
+            if self._releases:
+                return None
+            return Finish(
+                "older_than_oldest", boundary=self.question.start, confidence=1.0, why="no release is below the start"
+            )
+        for commit in () if self.question.trusted else self.question.good:
+            view = self._view(state)
+            if commit in state.untestable():
+                raise BisectionError(f"{commit[:12]} does not build or boot; name another good revision")
+            step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
             if step is not None:
                 return step
-            if view.belief.older < 0.5:
-                return self.ends.start, (commit,)
-            oldest = commit
-        if not oldest:
-            raise BisectionError(
-                "no release before the start commit builds and boots; name a good revision with --good"
-            )
-        return Finish(
-            "older_than_oldest",
-            boundary=oldest,
-            confidence=view.belief.older,
-            why="the oldest tested release already has the bug",
-        )
-
-    def _looked_below(self, state: State, position: int) -> bool:
-        """Whether an older release was tried although this one was good: then the range begins there."""
-        older = {commit for _, commit in self._releases[position + 1 :]}
-        good = state.tally(self._releases[position][1]).clean > 0
-        return good and any(test.commit in older for test in state.tests) and not older <= set(state.untestable())
-
-    def _below(self, state: State, view: View) -> Step | None:
-        """A test of the next older release, where only a bug hidden in the oldest tested one stands in the way."""
-        if view.belief.older < (1 - self.job.target) / 4 or self.job.kind == "fix" or self.ends.good:
-            return None
-        floor = view.hash(0)
-        commits = [commit for _, commit in self._releases]
-        if floor in commits:
-            for tag, commit in self._releases[commits.index(floor) + 1 :]:
-                if commit not in state.untestable():
-                    return Step("release", commit, self._edge_runs(view), {"release": tag})
+            if state.tally(commit).crashes and view.belief.older > 0.5:
+                raise BisectionError(f"{commit[:12]} was said to be good, but crashes; name an older one with --good")
         return None
 
     def _edge(self, state: State, view: View, commit: str, phase: Phase, data: dict[str, Any]) -> Step | None:
         """A step at an end of the range while it is open whether the bug is there; None when that is known."""
-        index = view.range.index[commit]
-        if commit in state.untestable():
-            raise BisectionError(f"{commit[:12]} does not build or boot; name another end of the range")
-        probability = float(view.belief.p_bug()[index])
+        probability = view.belief.p_bug(view.range.index[commit])
         tally = state.tally(commit)
-        if tally.crashes + tally.clean == 0 and tally.lost < START_RUNS:
+        if not tally.useful and tally.lost < EDGE_RUNS:
             return Step(phase, commit, self._edge_runs(view), data)
         if not SURE < probability < 1 - SURE or tally.total >= START_LIMIT:
             return None
-        return Step(phase, commit, max(self.machines, self._edge_runs(view) // 2), data)
+        return Step(phase, commit, max(self.means.machines, self._edge_runs(view) // 2), data)
 
     def _edge_runs(self, view: View) -> int:
-        """Runs after which clean means good with about 95%, at the crash rate as it is believed to be."""
+        """Runs after which clean means good with about 97%, at the crash rate as it is believed to be."""
         rate = min(view.belief.rate()[0], 0.999)
         return int(min(START_LIMIT, max(1, math.ceil(math.log(SURE / 2) / math.log1p(-rate)))))
 
+    # The search.
+
+    def _view(self, state: State) -> View:
+        question = self.question
+        if question.kind == "fix":
+            origin = self._origin()
+            tip, excluded = question.head, (origin,)
+        else:
+            origin = tip = question.start
+            excluded = question.good or (self._releases[-1][1],)
+        hinted = self._hinted(state) if question.priors else None
+        compiled = self.means.compiled(question.start)
+        return self.views.view(state, origin, tip, excluded, self.means.run_seconds, hinted, compiled)
+
+    def _hinted(self, state: State) -> tuple[str, tuple[str, ...]] | None:
+        """The range in which files are looked at: the whole one if its ends were named, else between two releases."""
+        question = self.question
+        if question.kind == "fix":
+            return question.head, (self._origin(),)
+        if question.good:
+            return question.start, question.good
+        bad, good = question.start, ""
+        for test in state.tests:
+            if test.data["phase"] == "release" and test.mark is not None:
+                if test.mark["verdict"] == "bad":
+                    bad = test.commit
+                elif test.mark["verdict"] == "good":
+                    good = test.commit
+                    break
+        return (bad, (good,)) if good and self.history.is_ancestor(good, bad) else None
+
     def _search(self, state: State, view: View) -> Step | Finish:
-        found = answer(view.belief, self.job.target)
-        data = {"bounds": self._bounds(state, view), "effects": list(view.effects), **self._why(view)}
+        found = answer(view.belief, self.question.target)
         if found is not None and found.status == "found":
-            wanted = needs_confirmation(view.belief, found.commits[0], self.job.target)
-            for index, runs in wanted:
-                commit = view.hash(index)
-                if commit not in state.untestable():
-                    return Step("confirm", commit, max(1, runs), data)
-        if found is None or found.status != "found":
-            test = next_test(view.belief, self._costs(state, view))
-            if test is not None:
-                left = self._left(view, test.information, test.seconds)
-                data |= {
-                    "bits": round(test.information, 4),
-                    "expected_seconds": round(test.seconds, 1),
-                    "p_crash": round(test.probability, 4),
-                    "left_seconds": left,
-                }
-                return Step("search", view.hash(test.revision), test.runs, data)
-            below = self._below(state, view)
-            if below is not None:
-                return below
-        return self._finish(view)
+            return self._confirm(state, view, found) or self._finish(state, view)
+        if found is None:
+            step = self._test(state, view)
+            if step is not None:
+                return step
+        return self._finish(state, view)
 
-    def _finish(self, view: View) -> Finish:
-        found = answer(view.belief, self.job.target)
-        if found is None or found.status == "undecided":
-            commits = smallest_set(view.belief, self.job.target)
-            probabilities = [float(view.belief.posterior[i]) for i in commits]
-            return Finish(
-                "candidates",
-                [view.hash(i) for i in commits],
-                probabilities,
-                sum(probabilities),
-                why="no further test can tell these commits apart",
-            )
-        status = "not_fixed" if found.status == "older_than_oldest" and self.job.kind == "fix" else found.status
-        why = "" if status == "found" else "no further test can tell these commits apart"
-        return Finish(
-            status,
-            [view.hash(i) for i in found.commits],
-            list(found.probabilities),
-            found.confidence,
-            why=why,
-        )
+    def _confirm(self, state: State, view: View, found: Answer) -> Step | None:
+        """A test that the culprit or a parent of it still lacks."""
+        share = CONFIRM_SHARE if self._shorter(state) else 1.0
+        sure = 1 - CONFIRM_DOUBT * (1 - self.question.target)
+        for index, runs in needs_confirmation(view.belief, found.commits[0], sure, share):
+            commit = view.hash(index)
+            if commit not in state.untestable():
+                seconds = view.exposure.seconds(share)
+                return Step("confirm", commit, max(1, runs), self._data(state, view), seconds=seconds)
+        return None
 
-    def _view(self, state: State, tip: str, excluded: tuple[str, ...], hints: bool = True) -> View:
-        return self.views.view(state, self.ends.start, tip, excluded, self._compiled(self.ends.start), hints)
+    def _test(self, state: State, view: View) -> Step | None:
+        """The most telling test. While nothing is known to be good only releases are tested: they are what builds
+        and boots best in old trees, and by their weights the walk over them gallops."""
+        costs = self._costs(state, view)
+        releases = self._only_releases(state, view)
+        phase: Phase = "search" if releases is None else "release"
+        test = next_test(view.belief, costs, allowed=releases)
+        if test is None and releases is not None and self._last_crash(state, view) != self.question.start:
+            phase, test = "search", next_test(view.belief, costs)
+        if test is None:
+            return None
+        return self._base_of(state, view, test) or self._step(state, view, phase, test)
+
+    def _step(self, state: State, view: View, phase: Phase, test: Test) -> Step:
+        data = self._data(state, view) | {
+            "bits": round(test.information, 4),
+            "expected_seconds": round(test.seconds, 1),
+            "p_crash": round(test.probability, 4),
+            "left_seconds": self._left(view, test.information, test.seconds),
+        }
+        if phase == "release":
+            data["release"] = view.releases[test.revision]
+        return Step(phase, view.hash(test.revision), test.runs, data, seconds=test.run_seconds)
+
+    def _only_releases(self, state: State, view: View) -> Bools | None:
+        if self.question.kind == "fix" or self.question.good:
+            return None
+        if any(view.belief.p_bug(int(revision)) < 0.5 for revision in view.belief.state.tested):
+            return None
+        allowed = np.zeros(view.belief.dag.n, dtype=bool)
+        allowed[list(view.releases)] = True
+        return allowed
+
+    def _base_of(self, state: State, view: View, test: Test) -> Step | None:
+        """Fix: before a revision beside all that crashed, the merge base that tells whether it ever had the bug."""
+        if self.question.kind != "fix" or view.belief.doubt[test.revision] <= SURE:
+            return None
+        for base in self.history.merge_bases(view.hash(test.revision), self._origin()):
+            tally = state.tally(base)
+            if base in view.range.index and base not in state.untestable() and tally.total < START_LIMIT:
+                wanted = self._enough_runs(state) - tally.useful
+                if wanted > 0 and not tally.crashes:
+                    return Step("base", base, wanted, self._data(state, view))
+        return None
+
+    def _finish(self, state: State, view: View) -> Finish:
+        found = answer(view.belief, self.question.target, final=True)
+        cause = self.question.kind == "cause"
+        if found is not None and found.status == "older_than_oldest":
+            return self._older(state, view, "the oldest tested release already has the bug" if cause else "the head still crashes")
+        if cause and not self.question.good and self._only_releases(state, view) is not None:
+            if self._last_crash(state, view) == self.question.start:
+                raise BisectionError(
+                    "no release before the start commit builds and boots; name a good revision with --good"
+                )
+            return self._older(state, view, "what is older can't be tested")
+        best = self.best(state)
+        if found is not None and found.status == "found":
+            return replace(best, status="found")
+        return replace(best, why="no further test can tell these commits apart")
+
+    def _older(self, state: State, view: View, why: str) -> Finish:
+        fix = self.question.kind == "fix"
+        boundary = self.question.head if fix else self._last_crash(state, view)
+        status = "not_fixed" if fix else "older_than_oldest"
+        return Finish(status, boundary=boundary, confidence=view.belief.older, why=why)
+
+    def _last_crash(self, state: State, view: View) -> str:
+        """The oldest release that crashed, the start if none did."""
+        crashed = [index for index in view.releases if state.tally(view.hash(index)).crashes]
+        return view.hash(crashed[-1]) if crashed else self.question.start
+
+    def _shorter(self, state: State) -> bool:
+        """Whether clean runs may be ended early: only where they would go on to the limit anyway."""
+        return self.means.fixed_length or any(s >= 0.95 * self.means.run_seconds for s in state.run_seconds)
 
     def _costs(self, state: State, view: View) -> Costs:
         fresh = [build.seconds for build in state.builds.values() if not build.cached and not build.error]
         # The first build is a clean one and says little about the incremental ones that follow.
-        build = float(np.median(fresh[1:])) if len(fresh) > 1 else min([*fresh, 30.0])
+        build = float(np.median(fresh[1:])) if len(fresh) > 1 else max([*fresh, 1.0])
         seconds = np.full(len(view.range.hashes), build)
         for commit, fact in state.builds.items():
             if commit in view.range.index and not fact.error:
                 seconds[view.range.index[commit]] = 0.0
-        run = float(np.median(state.run_seconds)) if state.run_seconds else self.job.machine.run_seconds
-        return Costs(build_seconds=seconds, run_seconds=run, machines=self.machines)
+        shorter = self._shorter(state)
+        run = float(np.median(state.run_seconds)) if state.run_seconds else self.means.run_seconds
+        return Costs(
+            build_seconds=seconds,
+            run_seconds=self.means.run_seconds if shorter else run,
+            machines=self.means.machines,
+            boot_seconds=float(np.median(state.boot_seconds)) if state.boot_seconds else 0.0,
+            exposure=view.exposure if shorter else None,
+        )
+
+    # What is told.
+
+    def _data(self, state: State, view: View) -> dict[str, Any]:
+        return {"bounds": self._bounds(state, view), "effects": list(view.effects), **self._why(view)}
 
     def _why(self, view: View) -> dict[str, Any]:
         """What is believed before the test, for people and for the log."""
@@ -322,16 +382,14 @@ class Decider:
 
     def _bounds(self, state: State, view: View) -> list[str]:
         """What ``git bisect start`` would be told: the known end and the other one."""
-        if self.job.kind == "fix":
-            return [self.ends.head, self.ends.start]
-        good = view.hash(0)
-        bad = [
-            test.commit
-            for test in state.tests
-            if test.data["phase"] == "release" and test.commit != good and test.commit not in state.untestable()
-        ]
-        return [bad[-1] if bad else self.ends.start, good]
+        if self.question.kind == "fix":
+            return [self.question.head, self._origin()]
+        bad, good = self.question.start, self.question.good[0] if self.question.good else ""
+        for test in state.tests:
+            if test.data["phase"] == "release" and test.mark is not None and not good:
+                verdict = test.mark["verdict"]
+                bad, good = (test.commit if verdict == "bad" else bad), (test.commit if verdict == "good" else "")
+        return [bad, good or view.hash(0)]
 
     def _name(self, commit: str) -> str:
-        tag = self.repo.git("tag", "--list", "v*", "--points-at", commit).split()
-        return tag[0] if tag else commit[:12]
+        return self.history.tag(commit) or commit[:12]

@@ -7,6 +7,7 @@ from firstbad.crash import Bug, Report, parse
 from firstbad.vm import MachineRun
 
 Outcome = Literal["crash", "other", "ok", "boot", "infra"]
+Reached = Literal["absent"] | bool | None
 
 # A report whose probability to be the bug is above this counts as the bug; below, the run is lost to something else.
 SAME = 0.5
@@ -25,6 +26,12 @@ class Run:
     same: float = 0.0
     why: str = ""
     report: Report | None = None
+    seconds: float = 0.0
+    """Boot left out: to the crash, or to the run's end."""
+    cut: bool = False
+    """A clean run that was ended before its full length."""
+    reached: Reached = None
+    """Whether a clean run came to the code of the crash; ``absent``: it does not exist there; None: not known."""
 
     def verdict(self) -> str:
         """The run as a bisection log says it."""
@@ -45,16 +52,7 @@ def judge(run: MachineRun, bug: Bug | None) -> Run:
     if not run.booted:
         return Run("boot", report.title if report else run.detail or "no sign of life", report=report)
     if report is not None:
-        if bug is None:
-            return Run("crash", report.title, 1.0, "first crash seen", report)
-        match = bug.same(report)
-        return Run(
-            "crash" if match.probability > SAME else "other",
-            report.title,
-            match.probability,
-            match.why,
-            report,
-        )
+        return judge_report(report, bug)
     if run.ended in ("finished", "timeout"):
         return Run("ok")
     # An end without a report has one name for all bugs: it is the bug only if that is how the bug shows.
@@ -65,6 +63,15 @@ def judge(run: MachineRun, bug: Bug | None) -> Run:
     return Run("crash" if known else "other", title, 0.9 if known else 0.2, "no report to compare")
 
 
+def judge_report(report: Report, bug: Bug | None) -> Run:
+    """Whether a crash is the bug or another one."""
+    if bug is None:
+        return Run("crash", report.title, 1.0, "first crash seen", report)
+    match = bug.same(report)
+    outcome: Outcome = "crash" if match.probability > SAME else "other"
+    return Run(outcome, report.title, match.probability, match.why, report)
+
+
 def to_event(run: Run) -> dict[str, Any]:
     """The run as event data: all that later decisions need."""
     data: dict[str, Any] = {
@@ -73,6 +80,10 @@ def to_event(run: Run) -> dict[str, Any]:
         "same": round(run.same, 4),
         "why": run.why,
     }
+    if run.cut:
+        data["cut"] = True
+    if run.reached is not None:
+        data["reached"] = run.reached
     if run.report is not None:
         data["report"] = {
             "type": run.report.type,
@@ -99,4 +110,13 @@ def from_event(data: dict[str, Any]) -> Run:
             corrupted=False,
             panicked=False,
         )
-    return Run(data["outcome"], data["title"], data["same"], data["why"], report)
+    return Run(
+        data["outcome"],
+        data["title"],
+        data["same"],
+        data["why"],
+        report,
+        data.get("run_seconds", 0.0),
+        data.get("cut", False),
+        data.get("reached"),
+    )

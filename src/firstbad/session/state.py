@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstbad.crash import Bug
+from firstbad.inference import Evidence, Exposure
 from firstbad.session.outcome import Run, from_event
 from firstbad.store import Event
 
@@ -27,27 +28,62 @@ class Tally:
     boot: int = 0
     boot_reports: int = 0  # those of the failed boots that left a crash report
     infra: int = 0
+    cut: list[float] = field(default_factory=list)  # clean runs that were ended early: after how many seconds
+    reached: int = 0  # of the clean ones, those known to have come to the crash's code
+    unreached: int = 0  # clean runs known not to have come there; they are not in ``clean`` or ``cut``
+    absent: bool = False  # the crash's code does not exist here
 
     def add(self, run: Run) -> None:
         """Count one run."""
-        name = {"crash": "crashes", "ok": "clean", "other": "lost", "boot": "boot", "infra": "infra"}[run.outcome]
+        if run.outcome == "ok":
+            self._add_clean(run)
+            return
+        name = {"crash": "crashes", "other": "lost", "boot": "boot", "infra": "infra"}[run.outcome]
         setattr(self, name, getattr(self, name) + 1)
         self.boot_reports += run.outcome == "boot" and run.report is not None
+
+    def _add_clean(self, run: Run) -> None:
+        self.absent |= run.reached == "absent"
+        if run.reached is False:
+            self.unreached += 1
+            return
+        self.reached += run.reached is True
+        if run.cut:
+            self.cut.append(run.seconds)
+        else:
+            self.clean += 1
+
+    @property
+    def useful(self) -> int:
+        """Runs that showed the bug or came to their end without it."""
+        return self.crashes + self.clean + len(self.cut)
+
+    def evidence(self, exposure: Exposure) -> Evidence:
+        """The counts as the belief takes them; ``exposure`` says what a run that was ended early is worth."""
+        return Evidence(
+            self.crashes,
+            self.clean,
+            self.lost + self.infra,
+            exposure.shares(self.cut),
+            self.reached,
+            self.unreached,
+            self.absent,
+        )
 
     @property
     def total(self) -> int:
         """All runs."""
-        return self.crashes + self.clean + self.lost + self.boot + self.infra
+        return self.useful + self.unreached + self.lost + self.boot + self.infra
 
     @property
     def drowned(self) -> bool:
         """Whether other bugs leave no run to this one."""
-        return self.lost >= LOST_RUNS and self.crashes + self.clean == 0
+        return self.lost >= LOST_RUNS and self.useful == 0
 
     @property
     def boots(self) -> bool | None:
         """Whether the revision boots; None while that is open."""
-        if self.crashes + self.clean + self.lost:
+        if self.useful + self.unreached + self.lost:
             return True
         silent = self.boot - self.boot_reports
         return False if silent >= SILENT_BOOTS or self.boot >= CRASHED_BOOTS else None
@@ -94,7 +130,14 @@ class State:
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
     finished: dict[str, Any] | None = None
-    run_seconds: list[float] = field(default_factory=list)
+    boot_seconds: list[float] = field(default_factory=list)
+    run_seconds: list[float] = field(default_factory=list)  # of runs that came to their end, boot left out
+    crash_seconds: list[float] = field(default_factory=list)  # of the bug's crashes in batches that none cut short
+
+    @property
+    def bases(self) -> set[str]:
+        """Merge bases that were tested to learn whether side branches ever had the bug (fix bisection)."""
+        return {test.commit for test in self.tests if test.data["phase"] == "base"}
 
     def tally(self, commit: str) -> Tally:
         """Counts of a revision; zeros when it was never run."""
@@ -114,8 +157,8 @@ class State:
         return sum(test.seconds for test in self.tests)
 
     def revisions_tested(self) -> int:
-        """Revisions that were tried."""
-        return len({test.commit for test in self.tests})
+        """Revisions that were tried; one whose kernel another one's runs stand for is none."""
+        return len({test.commit for test in self.tests if self.tally(test.commit).total or not test.same_as})
 
     def runs(self) -> int:
         """Runs recorded."""
@@ -133,7 +176,7 @@ class State:
         for commit, build in self.builds.items():
             if commit != but and build.signature == signature and not build.error:
                 tally = self.tally(commit)
-                if tally.crashes + tally.clean:
+                if tally.useful:
                     return commit
         return None
 
@@ -180,7 +223,11 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
     state.tests[-1].runs.append(run)
     state.tests[-1].seconds += data["wall"]
     if run.outcome in ("ok", "crash", "other"):
-        state.run_seconds.append(data["boot_seconds"] + data["run_seconds"])
+        state.boot_seconds.append(data["boot_seconds"])
+        if not run.cut:
+            state.run_seconds.append(run.seconds)
+    if run.outcome == "crash" and state.tests[-1].data["phase"] == "initial":
+        state.crash_seconds.append(run.seconds)
     if run.outcome == "crash" and run.report is not None and state.bug is not None:
         state.bug.learn(run.report)
 

@@ -1,0 +1,53 @@
+"""What a bisection asks, resolved: the ends of the history it is about. No file, no machine."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firstbad.errors import UserError
+from firstbad.history.base import History
+from firstbad.job import Job
+
+
+@dataclass(frozen=True)
+class Question:
+    """A bisection's question. Commits are full hashes (or whatever the history names them by)."""
+
+    kind: Literal["cause", "fix"]
+    start: str
+    """Where the crash was seen."""
+    head: str = ""
+    """Fix only: the tip of the branch where the crash may be gone."""
+    good: tuple[str, ...] = ()
+    """Cause only: revisions said to be good."""
+    trusted: bool = False
+    """Whether ``good`` needs no test."""
+    target: float = 0.99
+    paths: tuple[str, ...] = ()
+    """Paths that the culprit probably touches."""
+    priors: bool = True
+    """Use what history knows of culprits; without, all commits are alike."""
+
+
+def find_question(history: History, job: Job) -> Question:
+    """Resolve what the job names. Raises UserError, NotFoundError before anything is built."""
+    start = history.resolve(job.commit)
+    rest = {"target": job.target, "paths": tuple(job.path), "priors": job.priors}
+    if job.kind == "fix":
+        head = history.resolve(job.head or "HEAD")
+        if head == start:
+            raise UserError(f"head is the start commit {start[:12]}: there is nothing between them to search")
+        if history.is_ancestor(head, start):
+            raise UserError(f"head {head[:12]} is older than the start commit {start[:12]}: nothing there can fix it")
+        if not history.merge_bases(start, head):
+            raise UserError(f"head {head[:12]} and the start commit {start[:12]} share no history")
+        return Question("fix", start, head, **rest)
+    good = tuple(dict.fromkeys(history.resolve(revision) for revision in job.good))
+    for name, commit in zip(job.good, good, strict=False):
+        if commit == start or not history.is_ancestor(commit, start):
+            raise UserError(
+                f"good revision {name} is not contained in the start commit {start[:12]}; "
+                f"try a release that is, or their merge base"
+            )
+    if not good and not history.releases(start):
+        raise UserError(f"no release tags before {start[:12]}: name a revision without the bug with --good")
+    return Question("cause", start, good=good, **rest)

@@ -1,0 +1,222 @@
+"""The product's own policy: the decisions, the state and the attribution of crashes that drive real kernels, driven
+through a simulated lab."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from firstbad.crash import Report
+from firstbad.errors import BisectionError, InfrastructureError
+from firstbad.session.bisection import INFRA_LIMIT
+from firstbad.session.decide import Decider, Finish, Means, Step
+from firstbad.session.outcome import Run, judge_report, to_event
+from firstbad.session.question import Question
+from firstbad.session.state import State, apply, fold
+from firstbad.simulation.result import Result, Status
+from firstbad.simulation.scenario import Scenario, Task
+from firstbad.simulation.world import RunFact, World
+from firstbad.store import Event
+
+_MOST_STEPS = 2_000  # no bisection takes as many: a lab that never answers must not hold a simulation up
+
+
+def bisect(scenario: Scenario, world: World, *, priors: bool = True) -> Result:
+    """Find the culprit as the product does. ``priors``: use what history knows."""
+    return _Session(scenario.task, world, priors).run()
+
+
+class _Budget(Exception):
+    """The simulated time is over."""
+
+
+class _Session:
+    """A job's loop over a simulated lab: propose, evaluate, record, as ``session.bisection`` does it for real ones."""
+
+    def __init__(self, task: Task, world: World, priors: bool) -> None:
+        self.task, self.world = task, world
+        question = Question(
+            task.kind,
+            task.start,
+            task.head if task.kind == "fix" else "",
+            task.good,
+            trusted=True,
+            target=task.target,
+            priors=priors,
+        )
+        compiled = frozenset(world.built_files or ())
+        means = Means(world.machines, world.run_seconds, fixed_length=True, compiled=lambda _: compiled)
+        self.decider = Decider(task.history, question, means)
+        self.state: State = fold([])
+        self.number = 0
+        self.start_seconds: float | None = None
+        self.search_seconds: float | None = None
+
+    def run(self) -> Result:
+        """From the evidence given beforehand to the answer."""
+        for given in self.task.evidence:
+            self._record("test", {"commit": given.commit, "phase": "evidence", "title": given.commit})
+            for one in given.runs:
+                self._run(given.commit, RunFact(one.outcome, one.title), None)
+            self._record("mark", {"commit": given.commit, "verdict": "evidence"})
+        try:
+            return self._result(self._loop())
+        except BisectionError as error:
+            return self._result(Finish(error.status, why=str(error)))
+        except InfrastructureError as error:
+            return self._result(Finish("infra_failure", why=str(error)))
+        except _Budget:
+            return self._result(self._so_far())
+
+    def _loop(self) -> Finish:
+        for _ in range(_MOST_STEPS):
+            self._check_budget()
+            step = self.decider.propose(self.state)
+            self._clock(step)
+            if isinstance(step, Finish):
+                return step
+            self._evaluate(step)
+        raise BisectionError(f"no answer after {_MOST_STEPS} steps")
+
+    def _clock(self, step: Step | Finish) -> None:
+        """Note when the start check ended, and when the search last gave way to confirmation."""
+        if self.start_seconds is None and (isinstance(step, Finish) or step.phase != "initial"):
+            self.start_seconds = self.world.clock
+        confirming = isinstance(step, Step) and step.phase == "confirm"
+        if self.start_seconds is not None and not (isinstance(step, Finish) or confirming):
+            self.search_seconds = None
+        elif self.search_seconds is None and self.start_seconds is not None:
+            self.search_seconds = self.world.clock - self.start_seconds
+
+    def _check_budget(self) -> None:
+        if self.task.budget_seconds is not None and self.world.clock >= self.task.budget_seconds:
+            raise _Budget
+
+    def _evaluate(self, step: Step) -> None:
+        last = self.state.tests[-1] if self.state.tests else None
+        if last is None or last.mark is not None or last.commit != step.commit:
+            self._record("test", {"commit": step.commit, "phase": step.phase, "title": step.commit, **step.data})
+        built = self.world.build(step.commit)
+        if step.commit not in self.state.builds:
+            self._record(
+                "build",
+                {
+                    "commit": step.commit,
+                    "key": step.commit,
+                    "signature": built.signature,
+                    "compiler": "simulated",
+                    "seconds": built.seconds,
+                    "error": built.error,
+                    "cached": False,
+                },
+            )
+        twin = self.state.by_signature(built.signature, step.commit) if not built.error else None
+        known = step.commit in self.state.same
+        if twin and step.phase == "search" and not known and not self.state.tally(step.commit).total:
+            self._record("same", {"commit": step.commit, "as": twin})
+        elif not built.error:
+            self._run_batch(step)
+        self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
+
+    def _run_batch(self, step: Step) -> None:
+        wanted, infra = step.runs, 0
+        while wanted > 0:
+            facts = self.world.batch(step.commit, wanted, step.seconds, lambda facts: self._enough(step, facts))
+            for fact in facts:
+                self._run(step.commit, fact, step.seconds)
+                infra = infra + 1 if fact.outcome == "infra" else 0
+                if infra >= INFRA_LIMIT:
+                    raise InfrastructureError(f"{infra} runs in a row failed: {fact.title}")
+            if self.state.bug is None and self.decider.start_is_known(self.state):
+                self._record("bug", {"commit": step.commit})
+                self._record_stack()
+            wanted = sum(fact.outcome in ("infra", "boot") for fact in facts)  # such a run said nothing of the bug
+            if self._enough(step, facts) or step.commit in self.state.untestable():
+                return
+            self._check_budget()
+
+    def _enough(self, step: Step, facts: Sequence[RunFact]) -> bool:
+        if step.all_runs:
+            return False
+        bug = self.state.bug
+        if facts[-1].outcome != "crash":
+            return any(self._is_bug(fact) for fact in facts)
+        return bug is None or self._is_bug(facts[-1]) or any(self._is_bug(fact) for fact in facts[:-1])
+
+    def _is_bug(self, fact: RunFact) -> bool:
+        return fact.outcome == "crash" and judge_report(_report(fact), self.state.bug).outcome == "crash"
+
+    def _run(self, commit: str, fact: RunFact, seconds: float | None) -> None:
+        run = Run(fact.outcome, fact.title)
+        if fact.outcome == "crash":
+            run = judge_report(_report(fact), self.state.bug)
+        short = fact.cut or (seconds is not None and seconds < self.world.run_seconds)
+        data = to_event(run) | {"commit": commit, "wall": fact.seconds, "ended": "finished"}
+        data |= {"boot_seconds": fact.boot_seconds, "run_seconds": fact.seconds}
+        if fact.outcome == "ok":
+            data |= {"cut": short, "reached": fact.reached}
+        self._record("run", data)
+
+    def _record_stack(self) -> None:
+        """The files of the crash's stack, which a simulated crash brings instead of functions."""
+        for test in self.state.tests:
+            for run in test.runs:
+                if run.outcome == "crash" and run.report is not None:
+                    self._record("crash", {"title": run.title, "report": "", "files": list(run.report.frames)})
+                    return
+
+    def _record(self, kind: str, data: dict[str, Any]) -> None:
+        self.number += 1
+        apply(self.state, Event(self.number, self.world.clock, kind, data))
+
+    def _so_far(self) -> Finish:
+        try:
+            known = self.decider.start_is_known(self.state)
+        except BisectionError:
+            known = False
+        if not known:
+            return Finish("budget", why="no time left")
+        best = self.decider.best(self.state)
+        return Finish("budget", best.commits, best.probabilities, best.confidence, why="no time left")
+
+    def _result(self, finish: Finish) -> Result:
+        state, world, history = self.state, self.world, self.task.history
+        status: Status = finish.status  # type: ignore[assignment]  # the session's statuses are the contract's
+        culprit = finish.commits[0] if finish.status == "found" else ""
+        parents = history.dag.parents[history.index[culprit]] if culprit else ()
+        return Result(
+            self.task.name,
+            status,
+            tuple(finish.commits),
+            tuple(finish.probabilities),
+            finish.confidence,
+            finish.boundary or None,
+            noop=bool(culprit) and self._is_noop(culprit, [history.names[i] for i in parents]),
+            is_release=bool(culprit) and bool(history.tag(culprit)),
+            is_merge=len(parents) > 1,
+            revisions_tested=state.revisions_tested(),
+            builds=world.builds,
+            runs=world.runs,
+            vm_seconds=round(world.vm_seconds, 3),
+            wall_seconds=round(world.clock, 3),
+            search_seconds=self.search_seconds,
+            start_seconds=self.start_seconds,
+        )
+
+    def _is_noop(self, culprit: str, parents: list[str]) -> bool:
+        builds = self.state.builds
+        if len(parents) != 1 or culprit not in builds or not builds[culprit].signature:
+            return False
+        return parents[0] in builds and builds[parents[0]].signature == builds[culprit].signature
+
+
+def _report(fact: RunFact) -> Report:
+    return Report(
+        title=fact.title,
+        type=fact.type or "UNKNOWN",
+        frame="",
+        frames=fact.frames,
+        report="",
+        start=0,
+        end=0,
+        corrupted=False,
+        panicked=False,
+    )
