@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.accuracy_cases import SHAPES, SIZES, Cell, cells, describe, history, quick_cells, scenario
+from benchmarks.accuracy_chart import picture
 from benchmarks.accuracy_table import OURS, Line, block, lines, misses
 from benchmarks.ablation import PARTS, without
 from benchmarks.trials import Row, each, play
@@ -124,6 +125,7 @@ def _keep(path: Path, rows: Sequence[Row]) -> None:
 def _write(prefix: Path | None, text: Sequence[str], table: Sequence[Line]) -> None:
     if prefix is not None:
         prefix.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
+        prefix.with_suffix(".svg").write_text(picture(table), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstbad.inference import Dag, bitmatrix, deltas
-from firstbad.inference.lab import linear, linux_shaped, shape
+from firstbad.inference.shapes import linear, linux_shaped, shape
 
 
 @st.composite

@@ -51,20 +51,21 @@ def seconds_by_definition(rate, option, costs):
 def test_seconds_of_a_batch(machines, crash_seconds):
     exposure = None if crash_seconds is None else Exposure(crash_seconds, 300.0)
     costs = Costs(np.zeros(1), 300.0, machines, 25.0, exposure)
-    options = [Option(runs, 1.0, 300.0) for runs in (1, 3, 10, 25)]
+    sizes = sorted({1, min(2, machines), machines, 3 * machines})  # rounds are full, as in all that is considered
+    options = [Option(runs, 1.0, 300.0) for runs in sizes]
     if exposure is not None:
-        options += [Option(runs, share, exposure.seconds(share)) for runs in (1, 3, 10) for share in SHARES]
+        options += [Option(runs, share, exposure.seconds(share)) for runs in sizes for share in SHARES]
     crashing, clean = batch_seconds(SMALL.laws, options, costs)
     for i, option in enumerate(options):
         rounds = -(-option.runs // machines)
         assert clean[i] == pytest.approx(rounds * (25.0 + option.seconds))
         expected = [seconds_by_definition(rate, option, costs) for rate, _, _ in LAWS]
-        assert crashing[i] == pytest.approx(expected, abs=3.0)  # 16 points of an integral against 20,000
+        assert crashing[i] == pytest.approx(expected, rel=0.01, abs=3.0)  # 16 points of an integral against 20,000
 
 
 def test_a_sure_crash_makes_one_round_of_full_runs():
     costs = Costs(np.zeros(1), 300.0, 10)
-    crashing, _ = batch_seconds(SMALL.laws, [Option(25, 1.0, 300.0)], costs)
+    crashing, _ = batch_seconds(SMALL.laws, [Option(30, 1.0, 300.0)], costs)
     assert crashing[0, [rate for rate, _, _ in LAWS].index(1.0)] == pytest.approx(300.0)
 
 
@@ -83,7 +84,6 @@ def test_batches_that_are_considered(machines, most, shorter):
             assert (option.share, option.seconds) == (1.0, 300.0)
         else:
             assert float(exposure.share(option.seconds)) == pytest.approx(option.share)
-            assert option.runs <= machines or option.share == 1.0
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class Belief:
         self.set_prior(prior)
         self.set_doubt(doubt)
         self._evidence: dict[int, Evidence] = {}
-        self._broken: set[int] = set()
+        self._broken: dict[int, str] = {}
         self._contains: dict[int, Bools] = {}  # ancestors of each revision with a run that counts
         self._classes = np.zeros(dag.n, dtype=np.int64)  # commits with the same presence at all of these share one
 
@@ -114,15 +114,18 @@ class Belief:
             self._classes = (np.cumsum(used) - 1)[doubled]
         self._state = None
 
-    def untestable(self, revision: int) -> None:
-        """Note that ``revision`` does not build or boot. It says nothing about the bug."""
+    def untestable(self, revision: int, why: str = "") -> None:
+        """Note that ``revision`` does not build or boot. It says nothing about the bug.
+
+        ``why`` is any word; stretches of revisions that can't be tested have one reason throughout.
+        """
         self.evidence(revision)
-        self._broken.add(revision)
+        self._broken[revision] = why
 
     @property
-    def broken(self) -> frozenset[int]:
-        """The revisions noted as untestable."""
-        return frozenset(self._broken)
+    def broken(self) -> dict[int, str]:
+        """The revisions noted as untestable, and why."""
+        return dict(self._broken)
 
     @property
     def observed(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ _LOST_BEFORE = (0.2, 2.0)  # Beta prior of the share of lost runs: a tenth, wort
 _LOST_REACH = 30.0  # commits after which the lost runs of another revision count half
 _ENCLOSED = 30.0  # commits between two broken revisions at which half of this doubt is reached
 _DOUBT = 0.15
-_EXACT = 3_000  # commits of a graph whose distances are counted exactly
+_PAIRS = 3_000  # commits of a graph for which all pairs of broken revisions are looked at
 
 
 def broken_chance(belief: Belief) -> Floats:
@@ -35,8 +35,9 @@ def broken_chance(belief: Belief) -> Floats:
             scale = _STRETCH + max(kin, default=0.0)
             shielded = np.ones(dag.n) if not worked else to_worked / np.maximum(to_worked + apart, 1.0)
             chance = np.maximum(chance, np.sqrt(scale / (scale + apart)) * shielded)
-        if dag.n <= _EXACT:
-            chance = np.maximum(chance, _enclosed(dag, broken, worked))
+        if dag.n <= _PAIRS or len(broken) <= 12:
+            for why in set(belief.broken.values()):
+                chance = np.maximum(chance, _enclosed(dag, [r for r in broken if belief.broken[r] == why], worked))
     chance = np.asarray(np.minimum(chance, _HIGHEST))
     chance[worked] = 0.0
     chance[broken] = 1.0
@@ -44,8 +45,8 @@ def broken_chance(belief: Belief) -> Floats:
 
 
 def _enclosed(dag: Dag, broken: list[int], worked: list[int]) -> Floats:
-    """(n,) chance to be broken for what lies on a shortest way between two broken revisions, nothing that works
-    between them: sure for a few commits, less so the further they are apart."""
+    """(n,) chance to be broken for what lies on a shortest way between two revisions that are broken for one reason,
+    nothing that works between them: sure for a few commits, less so the further they are apart."""
     chance = np.zeros(dag.n)
     for place, one in enumerate(broken):
         for other in broken[place + 1 :]:
@@ -75,17 +76,5 @@ def kept_share(belief: Belief) -> Floats:
 
 
 def away(dag: Dag, revision: int) -> Floats:
-    """(n,) how many commits lie between a revision and each other: what one contains and the other does not.
-
-    On a large graph an estimate: commits that came to the first-parent line between the two, and the difference of
-    the indices for what came with the same merge.
-    """
-    if dag.n <= _EXACT:
-        return dag.distance(revision).astype(float)
-    entered = dag.entered
-    brought = np.bincount(entered, minlength=int(entered[revision]) + 1)
-    upto = np.cumsum(brought)
-    apart = np.abs(upto[entered] - upto[entered[revision]]).astype(float)
-    same = entered == entered[revision]
-    apart[same] = np.abs(np.flatnonzero(same) - revision)
-    return apart
+    """(n,) how many commits lie between a revision and each other: what one contains and the other does not."""
+    return dag.distance(revision).astype(float)

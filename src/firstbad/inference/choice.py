@@ -21,13 +21,14 @@ from .shares import Shares, shares
 
 __all__ = ["Costs", "Test", "next_test"]
 
-LEAST_BITS = 5e-4
+LEAST_BITS = 2e-4
 """Expected information below which a test isn't worth making."""
 
 _SURE = 1e-6  # revisions whose state is surer than this are not considered
 _MACHINE_SHARE = 0.02  # a second of one machine in seconds of waiting: without it idle machines would be free
 _BOOT_SHARE = 0.5  # a run's boot in seconds of waiting: a few longer runs are kinder to a lab than many short ones
 _TIE = 1e-9  # scores nearer than this (relative) are equal; then fewer runs, then the lower index
+_ROUNDS = 0.0  # a batch ends at its first crash anyway: fewer, longer ones are worth this much of the score
 _EXCLUDED = 1e-4  # crash laws less probable than this are left out of forecasts
 _FINALISTS = 24  # revisions per trial batch for which every batch is considered
 
@@ -73,6 +74,9 @@ def next_test(belief: Belief, costs: Costs, *, allowed: Bools | None = None, max
     if best <= 0:
         return None
     column, row = np.argwhere(np.isclose(score.T, best, rtol=_TIE, atol=0.0))[0]
+    if options[column].runs >= costs.machines:  # more rounds of the same, where they cost next to nothing
+        longer = [i for i, one in enumerate(options) if one.share == options[column].share]
+        column = max(i for i in longer if score[row, i] >= (1.0 - _ROUNDS) * best)
     return Test(
         revision=int(table.rows[row]),
         runs=options[column].runs,

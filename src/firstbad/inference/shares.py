@@ -17,7 +17,7 @@ _SMALL = 3_000  # commits of a graph, or of a window, that are all looked at
 _PULL = 20_000  # commits of one pull that are all looked at
 _HEAVY = 0.995  # share of the posterior that a window must hold
 _WEIGHTY_PULL = 0.2  # share of the posterior that makes one pull worth a look of its own
-_FEW = 200  # rows that are summed one by one
+_FEW = 200  # revisions that are looked at wherever they are, if no others are allowed
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,14 @@ class Shares:
 def shares(belief: Belief, allowed: Bools | None) -> Shares:
     """The table of rows for the choice of a test; rows are in order of index, tested revisions among them."""
     column, law_given = _columns(belief)
-    split = np.zeros((belief.dag.n, law_given.shape[0] - 1))
-    split[np.arange(belief.dag.n), column[belief.state.classes]] = belief.state.posterior
-    rows, inside = _sums(belief, split, allowed)
-    present = inside if belief.kind == "cause" else np.maximum(split.sum(axis=0) - inside, 0.0)
+    count = law_given.shape[0] - 1
+    rows = _rows(belief)
+    if allowed is not None:
+        rows = np.flatnonzero(allowed) if int(allowed.sum()) <= _FEW else rows[allowed[rows]]
+    groups = column[belief.state.classes]
+    inside = np.maximum(belief.dag.grouped_sums(rows, belief.posterior, groups, count), 0.0)
+    whole = np.bincount(groups, weights=belief.posterior, minlength=count)
+    present = inside if belief.kind == "cause" else np.maximum(whole - inside, 0.0)
     present = np.column_stack([present, np.full(len(rows), belief.older)])
     present /= np.maximum(present.sum(axis=1, keepdims=True), 1.0)
     return Shares(rows, present, law_given)
@@ -59,42 +63,21 @@ def _columns(belief: Belief) -> tuple[Ints, Floats]:
     return column, np.where(totals > 0, joint / np.where(totals > 0, totals, 1.0), spread)
 
 
-def _sums(belief: Belief, split: Floats, allowed: Bools | None) -> tuple[Ints, Floats]:
-    """Rows, and for each the sums of ``split`` over its ancestors and itself."""
+def _rows(belief: Belief) -> Ints:
+    """All revisions of a small graph; of a large one the first-parent line, the window and what was tested."""
     dag = belief.dag
-    if allowed is not None and int(allowed.sum()) <= _FEW:
-        rows = np.flatnonzero(allowed)
-        sums = np.array([split[dag.ancestors(int(row))].sum(axis=0) for row in rows])
-        return rows, sums.reshape(len(rows), split.shape[1])
     if dag.n <= _SMALL:
-        rows, sums = np.arange(dag.n), np.maximum(dag.ancestor_sums(split), 0.0)
-    else:
-        rows, sums = _sums_of_large(belief, split)
-    if allowed is None:
-        return rows, sums
-    return rows[allowed[rows]], sums[allowed[rows]]
-
-
-def _sums_of_large(belief: Belief, split: Floats) -> tuple[Ints, Floats]:
-    dag = belief.dag
-    found = np.full((dag.n, split.shape[1]), -1.0)
-    line = dag.mainline_sums(split)
-    window = _window(belief, line.sum(axis=1))
+        return np.arange(dag.n)
+    use = np.zeros(dag.n, dtype=bool)
+    use[dag.mainline] = True
+    use[belief.state.tested] = True
+    window = _window(belief)
     if window is not None:
-        sub, index = dag.within(window)
-        # What lies outside the window, as far as the newest first-parent commit below says: exact but for the little
-        # that side branches share without it.
-        outside = np.where(window[:, None], 0.0, split)
-        below = np.vstack([np.zeros((1, split.shape[1])), dag.mainline_sums(outside)])
-        found[index] = sub.ancestor_sums(split[index]) + below[dag.based_on[index] + 1]
-    found[dag.mainline] = line
-    tested = belief.state.tested
-    found[tested] = _of_tested(belief, split)
-    rows = np.flatnonzero(found[:, 0] >= 0)
-    return rows, np.maximum(found[rows], 0.0)
+        use |= window
+    return np.flatnonzero(use)
 
 
-def _window(belief: Belief, line: Floats) -> Bools | None:
+def _window(belief: Belief) -> Bools | None:
     """The commits that hold nearly all of the posterior, or the one pull that holds much of it, if not too many."""
     state = belief.state
     mass = state.joint[:-1].sum(axis=1)
@@ -105,18 +88,9 @@ def _window(belief: Belief, line: Floats) -> Bools | None:
     members: Bools = heavy[state.classes]
     if members.sum() <= _SMALL:
         return members
-    brought = np.diff(line, prepend=0.0)
+    brought = np.bincount(belief.dag.entered, weights=belief.posterior)
     pull = int(np.argmax(brought))
     members = belief.dag.entered == pull
     if brought[pull] > _WEIGHTY_PULL and 1 < members.sum() <= _PULL:
         return members
     return None
-
-
-def _of_tested(belief: Belief, split: Floats) -> Floats:
-    """Sums at the tested revisions, from the classes: they contain a class wholly or not at all."""
-    state = belief.state
-    inside = state.present[:-1] if belief.kind == "cause" else ~state.present[:-1]
-    by_class = np.zeros((len(inside) + 1, split.shape[1]))
-    np.add.at(by_class, state.classes, split)
-    return np.asarray(inside.T.astype(float) @ by_class[:-1])

@@ -22,7 +22,7 @@ START_CRASHES = 4  # crashes at the start commit that say enough about a crash r
 START_SELDOM = 8  # the same for a lower one
 START_RUNS = 100  # runs after which one crash is enough
 EDGE_RUNS = 20  # runs lost to other bugs after which an end of the range is given up
-START_LIMIT = 60  # runs without a crash after which the crash does not reproduce: a rate of .05 would have shown with 95%
+START_LIMIT = 100  # runs without a crash after which the crash does not reproduce: a rate of .05 would have shown with 99%
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
 MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
 CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
@@ -120,12 +120,14 @@ class Decider:
             raise BisectionError(f"the start commit {start[:12]} does not build: {build.error}")
         if start in state.untestable():
             raise BisectionError(f"the start commit {start[:12]} does not boot")
-        # Until the bug has a name all crashes count; then the title seen most often must be seen often enough.
-        crashes = tally.crashes if state.bug else state.leading(start)[1]
+        crashes, rival = self._start_crashes(state)
         wanted = START_CRASHES if 2 * crashes >= tally.useful else START_SELDOM
-        if crashes >= wanted or (crashes and tally.useful >= START_RUNS):
+        leads = crashes >= 2 * rival
+        if leads and (crashes >= wanted or (crashes and tally.useful >= START_RUNS)):
             return None
-        if tally.total - tally.infra >= (START_RUNS if crashes else START_LIMIT):
+        if tally.total - tally.infra >= (2 * START_RUNS if crashes else START_LIMIT):
+            if crashes > rival:
+                return None
             seen = f"; {tally.lost} runs ended in another crash" if tally.lost else ""
             raise BisectionError(
                 f"the crash wasn't reproduced on the start commit {start[:12]} in {tally.total} runs{seen}",
@@ -134,6 +136,14 @@ class Decider:
         # By turns, so that a sure crash costs four runs and only a rare one many.
         runs = START_CRASHES if not tally.useful else max(self.means.machines, START_CRASHES)
         return Step("initial", start, runs, all_runs=bool(tally.crashes) or not tally.useful)
+
+    def _start_crashes(self, state: State) -> tuple[int, int]:
+        """Crashes of the bug at the start, and of its rival. Until the bug has a name it is the title that is seen most
+        often; that it is not a stranger's takes a lead."""
+        if state.bug is not None:
+            return state.tally(self.question.start).crashes, 0
+        _, crashes, rival = state.leading(self.question.start)
+        return crashes, rival
 
     # The ends of the range.
 
@@ -259,7 +269,7 @@ class Decider:
         for index, runs in needs_confirmation(view.belief, found.commits[0], sure, share):
             commit = view.hash(index)
             if commit not in state.untestable():
-                seconds = view.exposure.seconds(share)
+                seconds = view.exposure.seconds(share) if share < 1 else None
                 return Step("confirm", commit, max(1, runs), self._data(state, view), seconds=seconds)
         return None
 
@@ -285,7 +295,9 @@ class Decider:
         }
         if phase == "release":
             data["release"] = view.releases[test.revision]
-        return Step(phase, view.hash(test.revision), test.runs, data, seconds=test.run_seconds)
+        # Where runs end by themselves their usual length is no limit: the next one may take longer.
+        seconds = test.run_seconds if self._shorter(state) else None
+        return Step(phase, view.hash(test.revision), test.runs, data, seconds=seconds)
 
     def _only_releases(self, state: State, view: View) -> Bools | None:
         if self.question.kind == "fix" or self.question.good:

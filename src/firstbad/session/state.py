@@ -143,10 +143,11 @@ class State:
         """Counts of a revision; zeros when it was never run."""
         return self.tallies.get(commit, Tally())
 
-    def untestable(self) -> list[str]:
-        """Revisions that do not build or boot, or crash with other bugs only."""
-        found = [commit for commit, build in self.builds.items() if build.error]
-        return found + [commit for commit, tally in self.tallies.items() if tally.boots is False or tally.drowned]
+    def untestable(self) -> dict[str, str]:
+        """Revisions that do not build or boot, or crash with other bugs only: which of it (build, boot, lost)."""
+        found = {commit: "build" for commit, build in self.builds.items() if build.error}
+        found |= {commit: "boot" for commit, tally in self.tallies.items() if tally.boots is False}
+        return found | {commit: "lost" for commit, tally in self.tallies.items() if tally.drowned}
 
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
@@ -164,12 +165,14 @@ class State:
         """Runs recorded."""
         return sum(tally.total for tally in self.tallies.values())
 
-    def leading(self, commit: str) -> tuple[str, int]:
-        """The crash title that a revision's runs showed most often, and how often; before the bug has a name."""
+    def leading(self, commit: str) -> tuple[str, int, int]:
+        """The crash title that a revision's runs showed most often, how often, and how often the next one; before the
+        bug has a name."""
         titles = Counter(
             run.title for test in self.tests if test.commit == commit for run in test.runs if run.outcome == "crash"
         )
-        return titles.most_common(1)[0] if titles else ("", 0)
+        first, second = [*titles.most_common(2), ("", 0), ("", 0)][:2]
+        return first[0], first[1], second[1]
 
     def by_signature(self, signature: str, but: str) -> str | None:
         """Another revision with this signature that was run."""
@@ -235,7 +238,7 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
 def _name_bug(state: State, commit: str) -> None:
     """The bug is what the start commit's runs show most often; runs with another crash are lost from then on."""
     runs = [run for test in state.tests if test.commit == commit for run in test.runs if run.outcome == "crash"]
-    title, _ = state.leading(commit)
+    title, _, _ = state.leading(commit)
     state.bug = Bug([title], [run.report for run in runs if run.title == title and run.report is not None])
     tally = state.tallies[commit]
     for run in runs:

@@ -28,15 +28,16 @@ SAME_BINARY = 1e-3
 # its merge base with the start was run clean.
 MAYBE_NEVER = 0.5
 NEVER = 0.999
-# In the youngest gap bugs are young: the fit says the power .96, half of which buys most of it and costs a culprit at
-# a random place a quarter of a bit instead of two.
-PLACE_POWER = 0.5
+# Bugs are young: most lie before the newest release below the start, and there near the start. Both are taken at a third of
+# their strength on record (cube roots of the weights): that keeps much of what they buy, and costs a culprit at a random
+# place a fraction of a bit instead of several.
+STRENGTH = 1 / 3
 TRUSTED = 1e-4  # chance that an end of the range that somebody vouches for has the bug after all
 EQUAL_KERNEL = 1e-6
 _RATES = facts().rates
-# Bugs that crash seldom were seldom taken on, so their weights on record are too small: roots bring them up.
+# Bugs that crash seldom were seldom taken on, so their weights on record are too small: the power brings them up.
 # The prior over commits is mixed here, before what is nearly a fact.
-MODEL = Model(rates=_RATES.rates, rate_weights=tuple(weight**0.5 for weight in _RATES.weights), uniform_floor=1e-9)
+MODEL = Model(rates=_RATES.rates, rate_weights=tuple(weight**0.8 for weight in _RATES.weights), uniform_floor=1e-9)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -114,14 +115,14 @@ class Views:
         for commit, tally in state.tallies.items():
             if commit in index:
                 part.belief.record(index[commit], tally.evidence(exposure))
-        for commit in state.untestable():
+        for commit, why in state.untestable().items():
             if commit in index:
-                part.belief.untestable(index[commit])
+                part.belief.untestable(index[commit], why)
         return View(part.range, part.belief, part.releases, exposure, part.effects)
 
     def _part(self, start: str, tip: str, excluded: Sequence[str]) -> _Part:
         found = self.history.range(tip, excluded)
-        dag = Dag(found.parents)
+        dag = Dag.from_arrays(*found.arrays())
         candidates = np.ones(dag.n, dtype=bool)
         candidates[list(found.boundary)] = False
         releases, back = self._releases(found, dag)
@@ -134,10 +135,14 @@ class Views:
         return _Part(found, dag, belief, back, releases, doubt, merges)
 
     def _older(self, releases: Mapping[int, str]) -> float:
-        """Prior chance that the culprit is older than the range: what the walks on record say, by their length."""
+        """Prior chance that the culprit is older than the range.
+
+        Below releases twice the share of bisections that ended there on record: the walks that were cut short by a
+        wrong verdict would have ended there more often (the fit's curve says .24 after 20 releases).
+        """
         if self.question.good and self.question.trusted:
             return TRUSTED
-        return facts().age.older(len(releases)) if releases and self.question.priors else MODEL.older
+        return MODEL.older * 2 if releases else MODEL.older
 
     def _releases(self, found: Range, dag: Dag) -> tuple[dict[int, str], NDArray[np.int64]]:
         rows = self.history.releases(self.question.start) if self.question.kind == "cause" else ()
@@ -226,7 +231,8 @@ class Views:
 
     def _unmasked(self, state: State, part: _Part, doubt: Floats) -> Floats:
         """No kernel hides a bug that another revision's equal kernel has shown."""
-        shown = {state.builds[commit].signature for commit, tally in state.tallies.items() if tally.crashes}
+        crashed = [commit for commit, tally in state.tallies.items() if tally.crashes and commit in state.builds]
+        shown = {state.builds[commit].signature for commit in crashed}
         equal = [
             part.range.index[commit]
             for commit, build in state.builds.items()
@@ -266,10 +272,10 @@ def _ages(part: _Part) -> Floats:
     place = facts().place
     young = np.flatnonzero(candidates & (part.back == 0))
     distance = float(part.dag.n - 1) - young
-    near = (distance + place.offset) ** -PLACE_POWER
+    near = (distance + place.offset) ** (-place.power * STRENGTH)
     weights[young] = near / near.mean()
-    share = np.array([facts().age.weight(gap + 1) / max(size, 1) for gap, size in enumerate(gaps)])
-    return np.asarray(weights * share[part.back] * candidates.sum())
+    share = np.array([facts().age.weight(gap + 1) ** STRENGTH / max(size, 1) for gap, size in enumerate(gaps)])
+    return np.asarray(weights * share[part.back])
 
 
 def stack_files(report: str) -> list[str]:

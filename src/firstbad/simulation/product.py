@@ -16,7 +16,7 @@ from firstbad.simulation.scenario import Scenario, Task
 from firstbad.simulation.world import RunFact, World
 from firstbad.store import Event
 
-_MOST_STEPS = 2_000  # no bisection takes as many: a lab that never answers must not hold a simulation up
+_MOST_STEPS = 600  # no bisection takes as many: a lab that never answers must not hold a simulation up
 
 
 def bisect(scenario: Scenario, world: World, *, priors: bool = True) -> Result:
