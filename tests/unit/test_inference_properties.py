@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from test_inference_belief import contains, evidences, graphs, laws, likelihood
 
@@ -16,7 +16,9 @@ from firstbad.simulation import Lab, Scenario, SimHistory, Task, Unrelated, Worl
 from firstbad.simulation.product import _Session
 from firstbad.store import Event
 
-MOST = 150  # steps; none of these small histories takes as many
+MOST = 400  # steps; none of these small histories takes as many
+# A session that does not end takes its time, and its history is small as it is: no shrinking.
+SESSIONS = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 @dataclass
@@ -86,14 +88,16 @@ def scenarios(draw):
         unrelated=(Unrelated("WARNING in x", draw(st.sampled_from([0.0, 0.2]))),),
         infra_rate=draw(st.sampled_from([0.0, 0.1])),
         broken_build=broken,
-        binaries=np.array(draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n))),
         frames=("fs/a.c",),
         vms=draw(st.sampled_from([1, 4])),
         build_seconds=100.0,
     )
     name = None if truth is None else f"c{truth}"
     made = Scenario(task, lab=lab, seed=draw(st.integers(0, 1000)))
-    return replace(made, introduced=name) if kind == "cause" else replace(made, fixed=name)
+    made = replace(made, introduced=name) if kind == "cause" else replace(made, fixed=name)
+    groups = np.array(draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n)))
+    # One kernel has the bug or has it not.
+    return replace(made, lab=replace(lab, binaries=np.where(groups < 0, -1, 2 * groups + made.present())))
 
 
 def span(scenario: Scenario) -> tuple[set[str], set[str]]:
@@ -108,7 +112,7 @@ def span(scenario: Scenario) -> tuple[set[str], set[str]]:
     return {names[i] for i in np.flatnonzero(within)}, {names[i] for i in np.flatnonzero(tip)}
 
 
-@settings(deadline=None, max_examples=30)
+@settings(SESSIONS, max_examples=30)
 @given(scenarios())
 def test_never_out_of_the_range_and_never_more_or_less_than_certain(scenario):
     played = play(scenario)
@@ -142,7 +146,7 @@ def test_proof_that_can_not_be_had_is_not_asked_for_without_end():
         assert isinstance(last, Finish)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(SESSIONS, max_examples=20)
 @given(scenarios())
 def test_a_session_that_is_resumed_goes_on_as_if_it_had_not_been_ended(scenario):
     played = play(scenario)
@@ -151,7 +155,7 @@ def test_a_session_that_is_resumed_goes_on_as_if_it_had_not_been_ended(scenario)
         assert resumed.propose(fold(played.events[:seen])) == step
 
 
-@settings(deadline=None, max_examples=20)
+@settings(SESSIONS, max_examples=20)
 @given(scenarios(), st.randoms())
 def test_the_order_of_events_does_not_matter(scenario, random):
     played = play(scenario)

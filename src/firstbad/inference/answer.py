@@ -41,7 +41,7 @@ def answer(belief: Belief, target: float, *, allowed: Bools | None = None, final
         raise ValueError(f"target {target} must lie strictly between 0 and 1")
     if belief.older >= target:
         return Answer("older_than_oldest", [], [], belief.older)
-    if not final and not belief.unusable().any() and float(belief.posterior.max()) < target:
+    if not final and allowed is None and not belief.unusable().any() and float(belief.posterior.max()) < target:
         return None  # where all revisions can be tested some test separates any two commits
     chosen = smallest_set(belief, target)
     chances = [float(belief.posterior[commit]) for commit in chosen]

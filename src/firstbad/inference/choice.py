@@ -28,7 +28,7 @@ _SURE = 1e-6  # revisions whose state is surer than this are not considered
 _MACHINE_SHARE = 0.02  # a second of one machine in seconds of waiting: without it idle machines would be free
 _BOOT_SHARE = 0.5  # a run's boot in seconds of waiting: a few longer runs are kinder to a lab than many short ones
 _TIE = 1e-9  # scores nearer than this (relative) are equal; then fewer runs, then the lower index
-_ROUNDS = 0.0  # a batch ends at its first crash anyway: fewer, longer ones are worth this much of the score
+_ROUNDS = 0.02  # a batch ends at its first crash anyway: fewer, longer ones are worth this much of the score
 _EXCLUDED = 1e-4  # crash laws less probable than this are left out of forecasts
 _FINALISTS = 24  # revisions per trial batch for which every batch is considered
 
@@ -76,7 +76,7 @@ def next_test(belief: Belief, costs: Costs, *, allowed: Bools | None = None, max
     column, row = np.argwhere(np.isclose(score.T, best, rtol=_TIE, atol=0.0))[0]
     if options[column].runs >= costs.machines:  # more rounds of the same, where they cost next to nothing
         longer = [i for i, one in enumerate(options) if one.share == options[column].share]
-        column = max(i for i in longer if score[row, i] >= (1.0 - _ROUNDS) * best)
+        column = max(i for i in longer if score[row, i] >= (1.0 - _ROUNDS) * score[row, column])
     return Test(
         revision=int(table.rows[row]),
         runs=options[column].runs,
@@ -151,8 +151,10 @@ class _Field:
         information = np.maximum(_entropy(quiet) - given, 0.0) * self.kept[rows, None]
         waiting = trigger @ (table.law_given @ self.crash_seconds[which].T)
         waiting = waiting + calm[:, None] * self.clean_seconds[which]
+        # Machines are worth sparing where one run says most of it, and not where only many runs say anything.
+        spare = self.belief.rate()[0]
         machine = _MACHINE_SHARE * waiting * np.minimum(runs, self.costs.machines)
-        machine = machine + _BOOT_SHARE * self.costs.boot_seconds * runs
+        machine = spare * (machine + _BOOT_SHARE * self.costs.boot_seconds * runs)
         success = 1.0 - self.broken[rows, None]
         build = self.costs.build_seconds[rows, None]
         score = success * information / np.maximum(build + success * (waiting + machine), 1e-9)

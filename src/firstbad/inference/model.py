@@ -10,6 +10,8 @@ _OFTEN = {1.0: 16, 0.999: 12, 0.99: 12, 0.95: 8, 0.9: 6, 0.8: 6, 0.7: 4, 0.6: 4,
 _SELDOM = {0.4: 4, 0.3: 5, 0.2: 5, 0.15: 3, 0.1: 4, 0.07: 2, 0.05: 2, 0.03: 1, 0.02: 1, 0.01: 1}
 _GRID = _OFTEN | _SELDOM  # rate: prior weight
 
+_SELDOM_RATE = 0.3  # below this rate a spread law gets less weight: there it can hardly be told from a bug that is not
+# there, and each run to tell them apart takes one off the search
 _SPREADABLE = 0.97  # above this a rate has no room to vary
 
 
@@ -28,12 +30,12 @@ class Model:
     """Prior weight of each rate, any scale. Much of it near 1: on record 242 of 295 reproducers whose
     bisection missed a bug that was there had crashed in every run on the start commit."""
 
-    spreads: tuple[float, ...] = (6.0,)
+    spreads: tuple[float, ...] = (12.0,)
     """Concentrations of a rate that is drawn anew at every revision, Beta(p s, (1 - p) s), beside the rate that is
     the same everywhere: this is how drift is allowed for, and it costs little until the data ask for it."""
 
-    spread_weight: float = 0.004
-    """Prior weight of all ``spreads`` together, in [0, 1)."""
+    spread_weight: float = 0.1
+    """Prior weight of all ``spreads`` together, in [0, 1), at rates of .3 and above; less at lower ones."""
 
     false_rate: float = 0.002
     """Chance per run of the bug's own title where the bug is absent, after attribution of strangers'
@@ -73,12 +75,13 @@ class Model:
         rates = np.array(self.rates)
         weights = np.array(self.rate_weights, dtype=float) / sum(self.rate_weights)
         varying = rates <= _SPREADABLE
-        columns = [(rates, np.full(len(rates), np.inf), weights)]
-        share = self.spread_weight if varying.any() else 0.0
-        for spread in self.spreads if share else ():
+        share = self.spread_weight * np.minimum(1.0, (rates[varying] / _SELDOM_RATE) ** 2)
+        fixed = weights.copy()
+        fixed[varying] *= 1.0 - share * bool(self.spreads)
+        columns = [(rates, np.full(len(rates), np.inf), fixed)]
+        for spread in self.spreads if self.spread_weight else ():
             part = weights[varying] * share / len(self.spreads)
             columns.append((rates[varying], np.full(varying.sum(), spread), part))
-            columns[0][2][varying] -= part
         return Laws(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
 
 

@@ -1,7 +1,7 @@
 """What to do next: a pure function of the state and of what the history says."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from firstbad.errors import BisectionError
 from firstbad.history.base import History
-from firstbad.inference import Costs, answer, needs_confirmation, next_test, smallest_set
+from firstbad.inference import Costs, Evidence, answer, needs_confirmation, next_test, smallest_set
 from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
 from firstbad.session.question import Question
@@ -26,6 +26,7 @@ START_LIMIT = 100  # runs without a crash after which the crash does not reprodu
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
 MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
 CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
+CONFIRM_RUNS = 500  # of one revision
 CONFIRM_SHARE = 0.9  # share of a full run's crashes after which a clean run of the confirmation ends
 
 
@@ -65,6 +66,8 @@ class Means:
     """Every clean run takes ``run_seconds``; else that is known once a clean run did."""
     compiled: Callable[[str], frozenset[str]] = lambda _: frozenset()
     """Files that the configured build of a commit reads; empty where that is not known."""
+    under_way: Callable[[], Mapping[str, float]] = dict
+    """Builds that nobody waits for yet, and in how many seconds each is done."""
 
 
 class Decider:
@@ -86,6 +89,25 @@ class Decider:
         else:
             edge = self._goods(state)
         return edge or self._search(state, self._view(state))
+
+    def speculate(self, state: State, step: Step, most: int) -> list[str]:
+        """Revisions to build while ``step`` is made, at most ``most``: what would be asked next if it crashes, and if
+        it comes out clean, the more probable first."""
+        if step.phase not in ("search", "release") or most < 1:
+            return []
+        view = self._view(state)
+        belief, index = view.belief, view.range.index[step.commit]
+        seen = belief.evidence(index)
+        crash = float(step.data.get("p_crash", 0.5))
+        outcomes = [(crash, Evidence(crashes=1)), (1.0 - crash, Evidence(clean=step.runs))]
+        found: list[str] = []
+        for _, shown in sorted(outcomes, key=lambda pair: -pair[0]):
+            belief.record(index, seen.plus(shown))
+            then = self._test(state, view) if answer(belief, self.question.target) is None else None
+            if then is not None and then.commit not in state.builds and then.commit not in (step.commit, *found):
+                found.append(then.commit)
+        belief.record(index, seen)
+        return found[:most]
 
     def start_is_known(self, state: State) -> bool:
         """Whether the runs at the start commit say enough about the bug."""
@@ -135,7 +157,8 @@ class Decider:
             )
         # By turns, so that a sure crash costs four runs and only a rare one many.
         runs = START_CRASHES if not tally.useful else max(self.means.machines, START_CRASHES)
-        return Step("initial", start, runs, all_runs=bool(tally.crashes) or not tally.useful)
+        # No crash cuts these short, or the quick crashes would be seen too often.
+        return Step("initial", start, runs, all_runs=True)
 
     def _start_crashes(self, state: State) -> tuple[int, int]:
         """Crashes of the bug at the start, and of its rival. Until the bug has a name it is the title that is seen most
@@ -268,7 +291,9 @@ class Decider:
         sure = 1 - CONFIRM_DOUBT * (1 - self.question.target)
         for index, runs in needs_confirmation(view.belief, found.commits[0], sure, share):
             commit = view.hash(index)
-            if commit not in state.untestable():
+            # A parent beside the bug's history can't be made to crash, and no proof is worth any number of runs.
+            proves = view.belief.doubt[index] <= SURE or index == found.commits[0]
+            if commit not in state.untestable() and proves and state.tally(commit).total < CONFIRM_RUNS:
                 seconds = view.exposure.seconds(share) if share < 1 else None
                 return Step("confirm", commit, max(1, runs), self._data(state, view), seconds=seconds)
         return None
@@ -359,6 +384,9 @@ class Decider:
         for commit, fact in state.builds.items():
             if commit in view.range.index and not fact.error:
                 seconds[view.range.index[commit]] = 0.0
+        for commit, left in self.means.under_way().items():
+            if commit in view.range.index:
+                seconds[view.range.index[commit]] = min(left, build)
         shorter = self._shorter(state)
         run = float(np.median(state.run_seconds)) if state.run_seconds else self.means.run_seconds
         return Costs(

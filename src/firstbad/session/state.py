@@ -159,7 +159,8 @@ class State:
 
     def revisions_tested(self) -> int:
         """Revisions that were tried; one whose kernel another one's runs stand for is none."""
-        return len({test.commit for test in self.tests if self.tally(test.commit).total or not test.same_as})
+        tried = [test for test in self.tests if test.data["phase"] != "evidence"]
+        return len({test.commit for test in tried if self.tally(test.commit).total or not test.same_as})
 
     def runs(self) -> int:
         """Runs recorded."""
@@ -225,7 +226,7 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
     state.tallies.setdefault(data["commit"], Tally()).add(run)
     state.tests[-1].runs.append(run)
     state.tests[-1].seconds += data["wall"]
-    if run.outcome in ("ok", "crash", "other"):
+    if run.outcome in ("ok", "crash", "other") and state.tests[-1].data["phase"] != "evidence":
         state.boot_seconds.append(data["boot_seconds"])
         if not run.cut:
             state.run_seconds.append(run.seconds)
@@ -237,13 +238,13 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
 
 def _name_bug(state: State, commit: str) -> None:
     """The bug is what the start commit's runs show most often; runs with another crash are lost from then on."""
-    runs = [run for test in state.tests if test.commit == commit for run in test.runs if run.outcome == "crash"]
     title, _, _ = state.leading(commit)
-    state.bug = Bug([title], [run.report for run in runs if run.title == title and run.report is not None])
-    tally = state.tallies[commit]
-    for run in runs:
-        if run.report is not None and state.bug.same(run.report).probability > 0.5:
+    crashed = [(test.commit, run) for test in state.tests for run in test.runs if run.outcome == "crash"]
+    faces = [run.report for at, run in crashed if at == commit and run.title == title and run.report is not None]
+    state.bug = Bug([title], faces)
+    for at, run in crashed:
+        if run.report is None or state.bug.same(run.report).probability <= 0.5:
+            state.tallies[at].crashes -= 1
+            state.tallies[at].lost += 1
+        elif at == commit:
             state.bug.learn(run.report)
-        else:
-            tally.crashes -= 1
-            tally.lost += 1

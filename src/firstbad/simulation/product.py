@@ -43,10 +43,11 @@ class _Session:
             priors=priors,
         )
         compiled = frozenset(world.built_files or ())
-        means = Means(world.machines, world.run_seconds, fixed_length=True, compiled=lambda _: compiled)
+        means = Means(world.machines, world.run_seconds, True, lambda _: compiled, self._under_way)
         self.decider = Decider(task.history, question, means)
         self.state: State = fold([])
         self.number = 0
+        self.started: set[str] = set()  # speculative builds
         self.start_seconds: float | None = None
         self.search_seconds: float | None = None
 
@@ -57,6 +58,7 @@ class _Session:
             for one in given.runs:
                 self._run(given.commit, RunFact(one.outcome, one.title), None)
             self._record("mark", {"commit": given.commit, "verdict": "evidence"})
+        self._learn_bug()
         try:
             return self._result(self._loop())
         except BisectionError as error:
@@ -94,6 +96,7 @@ class _Session:
         last = self.state.tests[-1] if self.state.tests else None
         if last is None or last.mark is not None or last.commit != step.commit:
             self._record("test", {"commit": step.commit, "phase": step.phase, "title": step.commit, **step.data})
+        self._start_builds(step)
         built = self.world.build(step.commit)
         if step.commit not in self.state.builds:
             self._record(
@@ -116,6 +119,25 @@ class _Session:
             self._run_batch(step)
         self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
 
+    def _start_builds(self, step: Step) -> None:
+        """Begin the build, and with what builders are left over those that the next step may want."""
+        world = self.world
+        if world.builders == 1:
+            return
+        if not world.built(step.commit) and step.commit not in world.building() and not world.idle_builders():
+            world.cancel_builds()
+        world.start_build(step.commit)
+        for commit in self.decider.speculate(self.state, step, world.idle_builders()):
+            if commit not in self.started:
+                world.start_build(commit)
+                self.started.add(commit)
+
+    def _under_way(self) -> dict[str, float]:
+        """Speculative builds, and in how many seconds each is done."""
+        building = self.world.building()
+        left = {commit: building.get(commit, self.world.clock) - self.world.clock for commit in self.started}
+        return {commit: seconds for commit, seconds in left.items() if self.world.built(commit) or commit in building}
+
     def _run_batch(self, step: Step) -> None:
         wanted, infra = step.runs, 0
         while wanted > 0:
@@ -125,9 +147,7 @@ class _Session:
                 infra = infra + 1 if fact.outcome == "infra" else 0
                 if infra >= INFRA_LIMIT:
                     raise InfrastructureError(f"{infra} runs in a row failed: {fact.title}")
-            if self.state.bug is None and self.decider.start_is_known(self.state):
-                self._record("bug", {"commit": step.commit})
-                self._record_stack()
+            self._learn_bug()
             wanted = sum(fact.outcome in ("infra", "boot") for fact in facts)  # such a run said nothing of the bug
             if self._enough(step, facts) or step.commit in self.state.untestable():
                 return
@@ -154,6 +174,16 @@ class _Session:
         if fact.outcome == "ok":
             data |= {"cut": short, "reached": fact.reached}
         self._record("run", data)
+
+    def _learn_bug(self) -> None:
+        """Once the start commit has shown it: which bug this is, and what its stack says of the source."""
+        try:
+            known = self.state.bug is None and self.decider.start_is_known(self.state)
+        except BisectionError:
+            return  # for the loop to say
+        if known:
+            self._record("bug", {"commit": self.task.start})
+            self._record_stack()
 
     def _record_stack(self) -> None:
         """The files of the crash's stack, which a simulated crash brings instead of functions."""
