@@ -19,7 +19,9 @@ def picture(table: Sequence[Line]) -> str:
     shown = [(s, n) for s in SHAPES for n in SIZES if _at(table, s, n, "noisy")]
     hard = [(s, n, p) for s in SHAPES for n in SIZES for p in RATES if _conditions(table, s, n, p)]
     # The largest history and a rate in the middle stand for all others, which the table has.
-    hard = sorted(hard, key=lambda row: (-len(_conditions(table, *row)), -row[1], row[0] != "linux", abs(row[2] - 0.1)))[:1]
+    hard = sorted(
+        hard, key=lambda row: (-len(_conditions(table, *row)), -row[1], row[0] != "linux", abs(row[2] - 0.1))
+    )[:1]
     rows = (2 if shown else 0) + len(hard)
     canvas = Canvas(max(1040, 60 + 260 * len(shown)), 70 + rows * (_HEIGHT + 70))
     legend(canvas, 40, 24, [*((name, colours[name], "") for name in names), ("limit", INK, "5 4")])
@@ -28,9 +30,19 @@ def picture(table: Sequence[Line]) -> str:
         width = (canvas.width - 40) / max(3, len(shown)) - 55
         lines = _at(table, kind, commits, "noisy")
         title = f"{'Linux-shaped' if kind == 'linux' else 'line'}, {commits:,}: search, min"
-        lines_plot(canvas, Frame(left, 70, width, _HEIGHT), title, _rates(), [*_times(lines, colours), _limit(lines)], _TIMES, True)
+        lines_plot(
+            canvas,
+            Frame(left, 70, width, _HEIGHT),
+            title,
+            _rates(),
+            [*_times(lines, colours), _limit(lines)],
+            _TIMES,
+            True,
+        )
         frame = Frame(left, 140 + _HEIGHT, width, _HEIGHT)
-        lines_plot(canvas, frame, "right answers, by crash rate", _rates(), _accuracy(lines, colours), _SHARES, unit="%")
+        lines_plot(
+            canvas, frame, "right answers, by crash rate", _rates(), _accuracy(lines, colours), _SHARES, unit="%"
+        )
     for kind, commits, rate in hard:
         top = canvas.height - _HEIGHT - 50
         frame = Frame(50, top, canvas.width - 80, _HEIGHT)

@@ -106,7 +106,11 @@ def lines_plot(
 
 
 def stacked_bars(
-    canvas: Canvas, frame: Frame, title: str, groups: Mapping[str, Mapping[str, Sequence[float]]], colours: Sequence[str]
+    canvas: Canvas,
+    frame: Frame,
+    title: str,
+    groups: Mapping[str, Mapping[str, Sequence[float]]],
+    colours: Sequence[str],
 ) -> None:
     """Groups of bars, each bar a stack of shares that sum to 1 (what lacks stays empty); bars are numbered."""
     canvas.text(frame.x, frame.y - 8, title, 12)
@@ -121,7 +125,9 @@ def stacked_bars(
         for number, shares in enumerate(bars.values()):
             level = 0.0
             for share, colour in zip(shares, colours, strict=True):
-                canvas.box(left + width * number, scale(level + share), max(width - 2, 1.0), frame.height * share, colour)
+                canvas.box(
+                    left + width * number, scale(level + share), max(width - 2, 1.0), frame.height * share, colour
+                )
                 level += share
             canvas.text(left + width * (number + 0.45), frame.y + frame.height + 11, str(number + 1), 8, "middle")
         canvas.text(left + 0.41 * step, frame.y + frame.height + 25, name, 10, "middle")

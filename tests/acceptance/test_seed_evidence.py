@@ -25,7 +25,8 @@ def runs_of(tested):
     outcomes = tested.outcomes * 10 if tested.uniform else tested.outcomes
     for words in outcomes:
         kind, _, title = words.partition(": ")
-        yield EvidenceRun("ok" if words == "OK" else "crash", title) if kind in ("OK", "crashed") else EvidenceRun("infra")
+        outcome = {"OK": "ok", "crashed": "crash"}.get(kind, "infra")
+        yield EvidenceRun(outcome, title if outcome == "crash" else "")
 
 
 def test_no_belief_in_what_an_unrelated_failure_blames(log):

@@ -77,13 +77,15 @@ def laws(model):
     pairs = [
         (rate, weight / sum(model.rate_weights)) for rate, weight in zip(model.rates, model.rate_weights, strict=True)
     ]
-    share = model.spread_weight if model.spreads else 0.0
-    fixed = [(rate, inf, weight * (1 - share if rate <= 0.97 else 1)) for rate, weight in pairs]
+    def share(rate):  # a varying rate is less probable where it is low, and has no room where it is near 1
+        return model.spread_weight * min(1, (rate / 0.3) ** 2) if model.spreads and rate <= 0.97 else 0.0
+
+    fixed = [(rate, inf, weight * (1 - share(rate))) for rate, weight in pairs]
     varying = [
-        (rate, spread, weight * share / len(model.spreads))
+        (rate, spread, weight * share(rate) / len(model.spreads))
         for spread in model.spreads
         for rate, weight in pairs
-        if rate <= 0.97 and share
+        if rate <= 0.97 and model.spread_weight
     ]
     return fixed + varying
 

@@ -137,6 +137,8 @@ def _stack(known: _Face, seen: _Face) -> tuple[float, str]:
 def _type(known: _Face, seen: _Face) -> tuple[float, str]:
     if seen.type in _HARNESS_TYPES and known.type not in _HARNESS_TYPES:
         return _HARNESS, "the test machinery failed"
+    if "UNKNOWN" in (known.type, seen.type):
+        return 0.0, ""
     if known.type == seen.type:
         return (_SAME_TYPE, "same type") if known.title != seen.title else (_SAME_TYPE, "")
     if any(kin.match(known.type) and kin.match(seen.type) for kin in _KIN):

@@ -73,6 +73,7 @@ class Belief:
         self.candidates = self.candidates & (contained if kind == "cause" else ~contained)
         if not self.candidates.any():
             raise ValueError("no commit is a candidate")
+        self.doubt: Floats = np.empty(0)
         self.set_prior(prior)
         self.set_doubt(doubt)
         self._evidence: dict[int, Evidence] = {}
@@ -89,7 +90,7 @@ class Belief:
         """Doubt (n,) per revision instead of the one so far; None is ``model.mask``. Raises ValueError."""
         made = _doubts(self.dag.n, doubt, self.model)
         made[self.start] = 0.0
-        if not hasattr(self, "doubt") or not np.array_equal(made, self.doubt):
+        if not np.array_equal(made, self.doubt):
             self.doubt, self._state = made, None
 
     def observe(self, revision: int, *, crashes: int = 0, clean: int = 0, lost: int = 0) -> None:

@@ -109,9 +109,7 @@ def quiet_log(rates: Floats, evidence: Evidence) -> Floats:
 
 def absent_law(model: Model, evidence: Evidence) -> float:
     """Log-likelihood where the bug is absent: q^k (1-q)^m, q the false rate; reach left out."""
-    return float(
-        evidence.crashes * np.log(model.false_rate) + evidence.exposure * np.log1p(-model.false_rate)
-    )
+    return float(evidence.crashes * np.log(model.false_rate) + evidence.exposure * np.log1p(-model.false_rate))
 
 
 def present_law(model: Model, doubt: float, evidence: Evidence) -> Floats:

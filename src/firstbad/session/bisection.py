@@ -221,7 +221,11 @@ class Bisection:
 
     def _judged(self, step: Step, done: MachineRun, wall: float) -> Run:
         run = judge(done, self.state.bug)
-        if run.outcome == "ok" and done.ended == "timeout" and (step.seconds or math.inf) < self.job.machine.run_seconds:
+        if (
+            run.outcome == "ok"
+            and done.ended == "timeout"
+            and (step.seconds or math.inf) < self.job.machine.run_seconds
+        ):
             run = replace(run, cut=True)
         self._record(
             "run",

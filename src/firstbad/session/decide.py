@@ -22,7 +22,7 @@ START_CRASHES = 4  # crashes at the start commit that say enough about a crash r
 START_SELDOM = 8  # the same for a lower one
 START_RUNS = 100  # runs after which one crash is enough
 EDGE_RUNS = 20  # runs lost to other bugs after which an end of the range is given up
-START_LIMIT = 100  # runs without a crash after which the crash does not reproduce: a rate of .05 would have shown with 99%
+START_LIMIT = 100  # runs after which a crash that never came does not reproduce: at a rate of .05 99% show it
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
 MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
 CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
@@ -186,14 +186,16 @@ class Decider:
         if base == self.question.start:
             return None
         if base in state.untestable():
-            return Finish("not_fixed", boundary=base, why="the merge base can't be tested: whether the head ever had the bug is open")
+            why = "the merge base can't be tested: whether the head ever had the bug is open"
+            return Finish("not_fixed", boundary=base, why=why)
         tally = state.tally(base)
         if tally.crashes:
             return None
         wanted = self._enough_runs(state) - tally.useful
         if wanted > 0 and tally.total < START_LIMIT:
             return Step("base", base, wanted)
-        return Finish("not_fixed", boundary=base, why="the crash does not show at the merge base: the head may never have had the bug")
+        why = "the crash does not show at the merge base: the head may never have had the bug"
+        return Finish("not_fixed", boundary=base, why=why)
 
     def _enough_runs(self, state: State) -> int:
         """Runs after which clean means good with about 97%, at the crash rate of the start commit."""
@@ -209,7 +211,9 @@ class Decider:
         if step is not None:
             return step
         older = self._view(state).belief.older
-        return Finish("not_fixed", boundary=head, confidence=older, why="the head still crashes") if older > 0.5 else None
+        if older <= 0.5:
+            return None
+        return Finish("not_fixed", boundary=head, confidence=older, why="the head still crashes")
 
     def _goods(self, state: State) -> Step | Finish | None:
         if not self.question.good:
@@ -248,6 +252,7 @@ class Decider:
 
     def _view(self, state: State) -> View:
         question = self.question
+        excluded: tuple[str, ...]
         if question.kind == "fix":
             origin = self._origin()
             tip, excluded = question.head, (origin,)
@@ -349,7 +354,8 @@ class Decider:
         found = answer(view.belief, self.question.target, final=True)
         cause = self.question.kind == "cause"
         if found is not None and found.status == "older_than_oldest":
-            return self._older(state, view, "the oldest tested release already has the bug" if cause else "the head still crashes")
+            why = "the oldest tested release already has the bug" if cause else "the head still crashes"
+            return self._older(state, view, why)
         if cause and not self.question.good and self._only_releases(state, view) is not None:
             if self._last_crash(state, view) == self.question.start:
                 raise BisectionError(

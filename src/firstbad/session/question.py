@@ -1,6 +1,6 @@
 """What a bisection asks, resolved: the ends of the history it is about. No file, no machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from firstbad.errors import UserError
@@ -31,7 +31,7 @@ class Question:
 def find_question(history: History, job: Job) -> Question:
     """Resolve what the job names. Raises UserError, NotFoundError before anything is built."""
     start = history.resolve(job.commit)
-    rest = {"target": job.target, "paths": tuple(job.path), "priors": job.priors}
+    question = Question(job.kind, start, target=job.target, paths=tuple(job.path), priors=job.priors)
     if job.kind == "fix":
         head = history.resolve(job.head or "HEAD")
         if head == start:
@@ -40,7 +40,7 @@ def find_question(history: History, job: Job) -> Question:
             raise UserError(f"head {head[:12]} is older than the start commit {start[:12]}: nothing there can fix it")
         if not history.merge_bases(start, head):
             raise UserError(f"head {head[:12]} and the start commit {start[:12]} share no history")
-        return Question("fix", start, head, **rest)
+        return replace(question, head=head)
     good = tuple(dict.fromkeys(history.resolve(revision) for revision in job.good))
     for name, commit in zip(job.good, good, strict=False):
         if commit == start or not history.is_ancestor(commit, start):
@@ -50,4 +50,4 @@ def find_question(history: History, job: Job) -> Question:
             )
     if not good and not history.releases(start):
         raise UserError(f"no release tags before {start[:12]}: name a revision without the bug with --good")
-    return Question("cause", start, good=good, **rest)
+    return replace(question, good=good)

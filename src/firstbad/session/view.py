@@ -28,9 +28,9 @@ SAME_BINARY = 1e-3
 # its merge base with the start was run clean.
 MAYBE_NEVER = 0.5
 NEVER = 0.999
-# Bugs are young: most lie before the newest release below the start, and there near the start. Both are taken at a third of
-# their strength on record (cube roots of the weights): that keeps much of what they buy, and costs a culprit at a random
-# place a fraction of a bit instead of several.
+# Bugs are young: most lie before the newest release below the start, and there near the start. Both are taken at a
+# third of their strength on record (cube roots of the weights): that keeps much of what they buy, and costs a culprit
+# at a random place a fraction of a bit instead of several.
 STRENGTH = 1 / 3
 TRUSTED = 1e-4  # chance that an end of the range that somebody vouches for has the bug after all
 EQUAL_KERNEL = 1e-6

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from firstbad.crash import Report
+from firstbad.crash.formats import type_of
 from firstbad.errors import BisectionError, InfrastructureError
 from firstbad.session.bisection import INFRA_LIMIT
 from firstbad.session.decide import Decider, Finish, Means, Step
@@ -241,7 +242,7 @@ class _Session:
 def _report(fact: RunFact) -> Report:
     return Report(
         title=fact.title,
-        type=fact.type or "UNKNOWN",
+        type=fact.type or type_of(fact.title),
         frame="",
         frames=fact.frames,
         report="",
