@@ -93,12 +93,15 @@ def _random_dag(n: int, rng: np.random.Generator) -> Dag:
     """A graph of no particular shape: parents near or far, a fifth of the commits merges; the last contains all."""
     parents: list[list[int]] = [[]]
     tips = {0}
-    for i in range(1, n - 1):
+    for i in range(1, n):
         count = 2 if i > 1 and rng.random() < 0.2 else 1
         near = np.maximum(0, i - 1 - rng.geometric(0.15, size=count) + 1)
         parents.append(sorted({int(p) for p in near}))
         tips = (tips - set(parents[-1])) | {i}
-    parents.append(sorted(tips))
+    left = sorted(tips)
+    while len(left) > 1:
+        parents.append([left.pop(0), left.pop(0)])
+        left.append(len(parents) - 1)
     return Dag(parents)
 
 

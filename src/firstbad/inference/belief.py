@@ -18,7 +18,7 @@ from .model import Model
 __all__ = ["Belief", "Model", "State"]
 
 _WORN = 24  # runs lost at one revision with (next to) none that counts, after which it is as good as broken
-_WORN_RATIO = 20
+_WORN_RATIO = 8
 _NONE = Evidence()
 
 

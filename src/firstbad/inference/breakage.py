@@ -38,10 +38,20 @@ def broken_chance(belief: Belief) -> Floats:
         if dag.n <= _PAIRS or len(broken) <= 12:
             for why in set(belief.broken.values()):
                 chance = np.maximum(chance, _enclosed(dag, [r for r in broken if belief.broken[r] == why], worked))
+        chance = np.maximum(chance, _of_its_kind(belief, broken))
     chance = np.asarray(np.minimum(chance, _HIGHEST))
     chance[worked] = 0.0
     chance[broken] = 1.0
     return chance
+
+
+def _of_its_kind(belief: Belief, broken: list[int]) -> Floats:
+    """(n,) by the rule of succession, (k + 1) / (k + 2), where k revisions between the same tested ones were tried and
+    none worked: what lies there is not tried commit by commit."""
+    classes = belief.state.classes
+    tried = np.bincount(classes[broken] + 1, minlength=int(classes.max()) + 2)
+    tried[0] = 0  # no candidates
+    return np.where(tried > 0, (tried + 1.0) / (tried + 2.0), 0.0)[classes + 1]
 
 
 def _enclosed(dag: Dag, broken: list[int], worked: list[int]) -> Floats:

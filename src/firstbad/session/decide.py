@@ -26,6 +26,7 @@ START_LIMIT = 100  # runs after which a crash that never came does not reproduce
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
 MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
 CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
+STUCK, STUCK_BUT = 16, 2  # revisions tried last, and how many of them may have worked, when the search gives up
 CONFIRM_RUNS = 500  # of one revision
 CONFIRM_SHARE = 0.9  # share of a full run's crashes after which a clean run of the confirmation ends
 
@@ -284,11 +285,17 @@ class Decider:
         found = answer(view.belief, self.question.target)
         if found is not None and found.status == "found":
             return self._confirm(state, view, found) or self._finish(state, view)
-        if found is None:
+        if found is None and not self._stuck(state):
             step = self._test(state, view)
             if step is not None:
                 return step
         return self._finish(state, view)
+
+    def _stuck(self, state: State) -> bool:
+        """Whether nearly all revisions that were tried last can't be built or booted: the rest are no better."""
+        tried = list(dict.fromkeys(test.commit for test in state.tests if test.data["phase"] == "search"))[-STUCK:]
+        untestable = state.untestable()
+        return len(tried) == STUCK and sum(commit not in untestable for commit in tried) <= STUCK_BUT
 
     def _confirm(self, state: State, view: View, found: Answer) -> Step | None:
         """A test that the culprit or a parent of it still lacks."""
@@ -297,7 +304,7 @@ class Decider:
         for index, runs in needs_confirmation(view.belief, found.commits[0], sure, share):
             commit = view.hash(index)
             # A parent beside the bug's history can't be made to crash, and no proof is worth any number of runs.
-            proves = view.belief.doubt[index] <= SURE or index == found.commits[0]
+            proves = self.question.kind == "cause" or view.belief.doubt[index] <= SURE or index == found.commits[0]
             if commit not in state.untestable() and proves and state.tally(commit).total < CONFIRM_RUNS:
                 seconds = view.exposure.seconds(share) if share < 1 else None
                 return Step("confirm", commit, max(1, runs), self._data(state, view), seconds=seconds)

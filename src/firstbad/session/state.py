@@ -16,6 +16,8 @@ SILENT_BOOTS = 2
 CRASHED_BOOTS = 5
 # Runs lost to other bugs, with no other run seen, after which a revision counts as one that can't be tested.
 LOST_RUNS = 20
+# Runs that did not come near the crash's code, with fewer that did, after which a revision can't be tested either.
+ASTRAY_RUNS = 5
 
 
 @dataclass
@@ -59,7 +61,13 @@ class Tally:
         return self.crashes + self.clean + len(self.cut)
 
     def evidence(self, exposure: Exposure) -> Evidence:
-        """The counts as the belief takes them; ``exposure`` says what a run that was ended early is worth."""
+        """The counts as the belief takes them; ``exposure`` says what a run that was ended early is worth.
+
+        Where most clean runs did not come near the crash's code, those that did say nothing either: what keeps the
+        others away may keep the bug from showing in them too.
+        """
+        if self.astray:
+            return Evidence(lost=self.total)
         return Evidence(
             self.crashes,
             self.clean,
@@ -74,6 +82,11 @@ class Tally:
     def total(self) -> int:
         """All runs."""
         return self.useful + self.unreached + self.lost + self.boot + self.infra
+
+    @property
+    def astray(self) -> bool:
+        """Whether most runs don't come near the code of the crash."""
+        return self.unreached > self.reached + self.crashes
 
     @property
     def drowned(self) -> bool:
@@ -144,9 +157,11 @@ class State:
         return self.tallies.get(commit, Tally())
 
     def untestable(self) -> dict[str, str]:
-        """Revisions that do not build or boot, or crash with other bugs only: which of it (build, boot, lost)."""
+        """Revisions that do not build or boot, crash with other bugs only, or don't come near the crash's code: which of
+        it (build, boot, lost, reach)."""
         found = {commit: "build" for commit, build in self.builds.items() if build.error}
         found |= {commit: "boot" for commit, tally in self.tallies.items() if tally.boots is False}
+        found |= {c: "reach" for c, tally in self.tallies.items() if tally.astray and tally.unreached >= ASTRAY_RUNS}
         return found | {commit: "lost" for commit, tally in self.tallies.items() if tally.drowned}
 
     def build_seconds(self) -> float:
