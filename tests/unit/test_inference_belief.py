@@ -23,9 +23,9 @@ SMALL = Model(
 # What a clean run tells of reach: (chance, Beta law) of each part of the mixture, and the chance that the code does not
 # exist, all as `inference.evidence` says.
 REACH = {
-    "there": ([(0.96, 20, 1), (0.04, 1, 1)], 1e-4),
+    "there": ([(0.85, 20, 1), (0.15, 1, 1)], 1e-4),
     "masked": ([(0.37, 20, 1), (0.58, 1, 20), (0.05, 1, 1)], 0.02),
-    "gone": ([(0.75, 20, 1), (0.25, 1, 1)], 1.0),
+    "gone": ([(0.85, 20, 1), (0.15, 1, 1)], 1.0),
 }
 
 
