@@ -11,6 +11,7 @@ _STRETCH = 10.0  # commits; scale of a broken stretch seen at one revision only.
 # so their reach falls by a power law: at 1/2, four times the distance halves the chance.
 _LOST_BEFORE = (0.2, 2.0)  # Beta prior of the share of lost runs: a tenth, worth two runs
 _LOST_REACH = 30.0  # commits after which the lost runs of another revision count half
+_IN_VAIN = 5  # tries between the same tested revisions from which their number counts more than where they lie
 _ENCLOSED = 30.0  # commits between two broken revisions at which half of this doubt is reached
 _DOUBT = 0.15
 _PAIRS = 3_000  # commits of a graph for which all pairs of broken revisions are looked at
@@ -47,11 +48,11 @@ def broken_chance(belief: Belief) -> Floats:
 
 def _of_its_kind(belief: Belief, broken: list[int]) -> Floats:
     """(n,) by the rule of succession, (k + 1) / (k + 2), where k revisions between the same tested ones were tried and
-    none worked: what lies there is not tried commit by commit."""
+    none worked, from five on: what lies there is not tried commit by commit."""
     classes = belief.state.classes
     tried = np.bincount(classes[broken] + 1, minlength=int(classes.max()) + 2)
     tried[0] = 0  # no candidates
-    return np.where(tried > 0, (tried + 1.0) / (tried + 2.0), 0.0)[classes + 1]
+    return np.where(tried >= _IN_VAIN, (tried + 1.0) / (tried + 2.0), 0.0)[classes + 1]
 
 
 def _enclosed(dag: Dag, broken: list[int], worked: list[int]) -> Floats:
