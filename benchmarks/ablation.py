@@ -18,7 +18,7 @@ _Patches = Callable[[], list[Any]]
 _answer, _choice = (importlib.import_module(f"firstbad.inference.{name}") for name in ("answer", "choice"))
 
 
-def _model(**changes: float) -> _Patches:
+def _model(**changes: Any) -> _Patches:
     """Every model made by the session, with some parameters at other values."""
 
     def patches() -> list[Any]:

@@ -4,21 +4,22 @@ Run: ``uv run python -m benchmarks.accuracy [--quick | --full] [--cells REGEX] [
 A simulated lab: builds of 432 s, one builder, build and test in turn; runs of at most 300 s after a boot of 30 s, on 10
 machines; crashes after 60 s on average. Priors off, target .99. All policies get the same scenarios. The table says in
 Markdown, per cell: the share of answers that are right (the culprit, alone), a set (that holds it), missed (a set that
-does not), wrong, none; means of builds, runs, minutes of search, of start check and of confirmation; search time against
-the limit (``benchmarks.limits``, continuous reading, delta .01); paired differences. Intervals hold 95%.
+does not), wrong, none; means of builds, runs, minutes of search, of start check and of confirmation; time of search
+against the limit (``benchmarks.limits``, continuous reading, delta .01); paired differences. Intervals hold 95%.
 """
 
 import argparse
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.ablation import PARTS, without
 from benchmarks.accuracy_cases import SHAPES, SIZES, Cell, cells, describe, history, quick_cells, scenario
 from benchmarks.accuracy_chart import picture
 from benchmarks.accuracy_table import OURS, Line, block, lines, misses
-from benchmarks.ablation import PARTS, without
 from benchmarks.trials import Row, each, play
 from firstbad.errors import UserError
 from firstbad.simulation import World, find_policy
@@ -68,7 +69,9 @@ def main() -> None:
     """Measure, print, and keep what was asked to be kept."""
     options = _options()
     chosen = quick_cells() if options.quick else cells(options.full)
-    if options.cells:
+    if options.read is not None:
+        chosen = [cell for cell, _ in _read(options.read)]
+    elif options.cells:
         chosen = [cell for cell in cells(True) if re.search(options.cells, cell.name)]
     policies = tuple(options.policies.split(","))
     if options.ablate:
@@ -80,13 +83,14 @@ def main() -> None:
         text.append(describe(kind, commits) + "\n")
         print(text[-1])
     said: list[str] = []
-    for cell, rows in measure(chosen, policies, trials, options.jobs):
+    measured = measure(chosen, policies, trials, options.jobs) if options.read is None else _read(options.read)
+    for cell, rows in measured:
         found = lines(cell, rows)
         table += found
         said += misses(found)
         text.append(block(found))
         print(text[-1], *misses(found), f"({_real(rows)})", "", sep="\n", flush=True)
-        if options.rows:
+        if options.rows and options.read is None:
             _keep(options.rows, rows)
     text.append(
         "\n".join(["Missed:", *(f"- {words}" for words in said)] if said else ["Nothing that is asked was missed."])
@@ -116,10 +120,18 @@ def _real(rows: Sequence[Row]) -> str:
 
 
 def _keep(path: Path, rows: Sequence[Row]) -> None:
-    import json
-
     with path.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(asdict(row)) + "\n" for row in rows)
+
+
+def _read(path: Path) -> Iterator[tuple[Cell, list[Row]]]:
+    """What ``--rows`` kept, cell by cell."""
+    by_name = {cell.name: cell for cell in cells(True)}
+    kept: dict[str, list[Row]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = Row(**json.loads(line))
+        kept.setdefault(row.cell, []).append(row)
+    yield from ((by_name[name], rows) for name, rows in kept.items())
 
 
 def _write(prefix: Path | None, text: Sequence[str], table: Sequence[Line]) -> None:
@@ -139,6 +151,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="PREFIX", help="write PREFIX.md and PREFIX.svg")
     parser.add_argument("--rows", type=Path, metavar="FILE", help="append one JSON line per bisection")
+    parser.add_argument("--read", type=Path, metavar="FILE", help="measure nothing: what --rows kept there")
     return parser.parse_args()
 
 

@@ -150,7 +150,8 @@ def history(kind: str, commits: int) -> SimHistory:
 def describe(kind: str, commits: int) -> str:
     """The figures of a history, for the record."""
     found = shape(history(kind, commits).dag)
-    return f"{kind}-{commits}: {found.commits} commits, {found.merges:.1%} merges, {found.mainline} on the first-parent line"
+    line = f"{found.mainline} on the first-parent line"
+    return f"{kind}-{commits}: {found.commits} commits, {found.merges:.1%} merges, {line}"
 
 
 @functools.cache

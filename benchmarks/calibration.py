@@ -1,6 +1,6 @@
 """When the search says p, is it right p of the time?
 
-Run: ``uv run python -m benchmarks.calibration [--answers N] [--jobs N] [--output FILE.svg]``. Simulated bisections by the
+Run: ``uv run python -m benchmarks.calibration [--answers N] [--jobs N] [--output PREFIX]``. Simulated bisections by the
 product's policy (priors off, a trusted root) on small histories of all shapes, with targets of .7 to .99, from two
 generators: ``model`` draws the truth from what the search believes before the first run, ``rough`` from something else:
 a crash rate drawn anew for every revision (Beta), batches with good and bad days, crashes of another bug, bursts of
@@ -112,12 +112,7 @@ def histories() -> tuple[SimHistory, ...]:
     found = []
     for i in range(HISTORIES):
         n = int(rng.integers(40, 201))
-        make: Sequence[Callable[[], Dag]] = (
-            lambda n=n: linear(n),
-            lambda n=n, i=i: linux_shaped(n, seed=i, release=n),
-            lambda n=n: _random_dag(n, rng),
-        )
-        dag = make[i % 3]()
+        dag = (linear(n), linux_shaped(n, seed=i, release=n), _random_dag(n, rng))[i % 3]
         found.append(SimHistory([f"c{k}" for k in range(dag.n)], dag))
     return tuple(found)
 
@@ -261,7 +256,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=20_000, metavar="N", help="in all (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
     parser.add_argument("--generators", default=",".join(_LABS), metavar="A,B", help="default: %(default)s")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write FILE.md and FILE.svg")
+    parser.add_argument("--output", type=Path, metavar="PREFIX", help="write PREFIX.md and PREFIX.svg")
     options = parser.parse_args()
     names = options.generators.split(",")
     began, each_one = time.perf_counter(), options.answers // len(names)

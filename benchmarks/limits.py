@@ -65,14 +65,15 @@ def rate_of_bits(p: float, lab: Lab, reading: Reading = "continuous") -> float:
     """
     lengths = np.array([lab.run]) if reading == "fixed" else np.linspace(lab.run / _LENGTHS, lab.run, _LENGTHS)
     best = 0.0
-    pi, rounds = _SHARES[:, None], np.arange(1, _ROUNDS + 1)[None, :]
+    pi: Floats = _SHARES[:, None]
+    rounds: Floats = np.arange(1.0, _ROUNDS + 1)[None, :]
     for length in lengths:
         quiet = float((1.0 - p * lab.within(np.array([length]))[0]) ** lab.machines)
         whole = lab.boot + float(length)
         shown = lab.boot + _until_crash(p, float(length), lab) if reading == "continuous" else whole
-        all_quiet = quiet**rounds
+        all_quiet: Floats = np.power(quiet, rounds)
         tried = (1.0 - all_quiet) / (1.0 - quiet)  # sum of S^j: rounds begun where the bug is
-        gained = _entropy(pi * (1.0 - all_quiet)) - pi * _entropy(all_quiet)
+        gained = np.subtract(_entropy(pi * (1.0 - all_quiet)), np.multiply(pi, _entropy(all_quiet)))
         seconds = lab.build + (1.0 - pi) * rounds * whole + pi * tried * shown
         best = max(best, float((gained / seconds).max()))
     return best

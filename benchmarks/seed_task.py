@@ -1,8 +1,8 @@
 """The task of the first seed log, and what history's knowledge is worth in it.
 
-Run: ``uv run python -m benchmarks.seed_task [--parts walk,files,masked] [--culprits N] [--jobs N]``. All on a Linux-shaped
-history: a bug is seen some 190,000 commits after v5.0, nothing is known to be good, and the culprit lies between v5.0
-and v5.1. A crash in every run, no noise; builds 432 s, runs of at most 300 s, 10 machines.
+Run: ``uv run python -m benchmarks.seed_task [--parts walk,files,masked] [--culprits N] [--jobs N]``. All on a
+Linux-shaped history: a bug is seen some 190,000 commits after v5.0, nothing is known to be good, and the culprit lies
+between v5.0 and v5.1. A crash in every run, no noise; builds 432 s, runs of at most 300 s, 10 machines.
 
 - ``walk``: culprits uniform in that range, revision tests with and without priors. Syzbot tested 28 revisions in 2021.
 - ``files``: the same, but 86% of the culprits touch a file of the crash's stack, as 3% of all commits do; and what the
@@ -14,7 +14,7 @@ and v5.1. A crash in every run, no noise; builds 432 s, runs of at most 300 s, 1
 import argparse
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -124,7 +124,9 @@ def masked_scenario(number: int) -> Scenario:
 def seed_rows(realistic: bool, number: int) -> list[Row]:
     """One culprit, without and with priors."""
     made, name = seed_scenario(number, realistic), "realistic" if realistic else "uniform"
-    return [replace(play(name, number, "bayes", made, on), policy=f"priors {'on' if on else 'off'}") for on in (False, True)]
+    return [
+        replace(play(name, number, "bayes", made, on), policy=f"priors {'on' if on else 'off'}") for on in (False, True)
+    ]
 
 
 def masked_rows(number: int) -> list[Row]:
@@ -173,6 +175,13 @@ def _share(found: Interval) -> str:
     return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
+_WORK: Mapping[str, Callable[[int], list[Row]]] = {
+    "walk": partial(seed_rows, False),
+    "files": partial(seed_rows, True),
+    "masked": masked_rows,
+}
+
+
 def _describe(release: int) -> str:
     known = ground(release)
     inside = len(known.between("v5.0", "v5.1"))
@@ -193,7 +202,7 @@ def main() -> None:
     options = parser.parse_args()
     began, text = time.perf_counter(), []
     for part in options.parts.split(","):
-        work = {"walk": partial(seed_rows, False), "files": partial(seed_rows, True), "masked": masked_rows}[part]
+        work = _WORK[part]
         text.append(f"{part}: {_describe(SMALL if part == 'masked' else RELEASE)}")
         rows = [row for found in each(work, range(options.culprits), options.jobs) for row in found]
         text.append(say(rows))

@@ -26,6 +26,7 @@ START_LIMIT = 100  # runs after which a crash that never came does not reproduce
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
 MOST_RELEASES = 40  # releases below the start that are looked at: some eight years
 CONFIRM_DOUBT = 0.2  # share of the doubt that the target leaves, for the culprit's own runs and for its parents' each
+MOST_TESTS = 400  # a bisection of a rare crash takes about 60
 STUCK, STUCK_BUT = 16, 2  # revisions tried last, and how many of them may have worked, when the search gives up
 CONFIRM_RUNS = 500  # of one revision
 CONFIRM_SHARE = 0.9  # share of a full run's crashes after which a clean run of the confirmation ends
@@ -292,7 +293,10 @@ class Decider:
         return self._finish(state, view)
 
     def _stuck(self, state: State) -> bool:
-        """Whether nearly all revisions that were tried last can't be built or booted: the rest are no better."""
+        """Whether going on makes no sense: nearly all revisions that were tried last can't be built or booted, and the
+        rest are no better; or so many tests were made that they must contradict each other."""
+        if len(state.tests) >= MOST_TESTS:
+            return True
         tried = list(dict.fromkeys(test.commit for test in state.tests if test.data["phase"] == "search"))[-STUCK:]
         untestable = state.untestable()
         return len(tried) == STUCK and sum(commit not in untestable for commit in tried) <= STUCK_BUT

@@ -13,11 +13,10 @@ from firstbad.inference.facts import facts
 from firstbad.session.question import Question
 from firstbad.session.state import State
 
-# Weights of what history knows, relative to an ordinary commit. Culprits touch a file of the crash's stack in 86%
-# of 457 real cases where a few per cent of commits do; the other weights are cautious guesses. The floor keeps a
+# Weights of what history knows, relative to an ordinary commit. The one for a file of the crash's stack is measured
+# (86% of 457 real culprits touch one) against the share of commits that do; the others are cautious guesses. The floor keeps a
 # wrong prior a matter of time, not of truth.
 FLOOR = 0.15
-STACK_FILE = 40.0
 HINTED_PATH = 10.0
 MERGE = 0.3
 NOT_COMPILED = 0.02
@@ -41,7 +40,7 @@ MODEL = Model(rates=_RATES.rates, rate_weights=tuple(weight**0.8 for weight in _
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-_Rule = tuple[str, float, Callable[[frozenset[str]], bool]]
+_Rule = tuple[str, Callable[[float], float], Callable[[frozenset[str]], bool]]
 
 
 @dataclass(frozen=True)
@@ -192,8 +191,9 @@ class Views:
         touched = self.history.touched(*hinted) if rules else {}
         factors, effects = np.ones(part.dag.n), []
         names = [(part.range.index[commit], files) for commit, files in touched.items() if commit in part.range.index]
-        for words, weight, holds in rules:
+        for words, weigh, holds in rules:
             hits = [i for i, files in names if holds(files)]
+            weight = weigh(len(hits) / max(len(names), 1))
             factors[hits] *= weight
             if hits:
                 effects.append(f"{len(hits)} of {len(names)} commits {words} (weight {weight:g})")
@@ -207,11 +207,11 @@ class Views:
         """What is known of a commit by the files it touches; a rule without the facts it needs is left out."""
         rules: list[_Rule] = []
         if compiled:
-            rules.append(("touch nothing that is compiled", NOT_COMPILED, lambda names: not names & compiled))
+            rules.append(("touch nothing that is compiled", lambda _: NOT_COMPILED, lambda names: not names & compiled))
         if stack:
-            rules.append(("touch a file of the crash's stack", STACK_FILE, lambda names: bool(names & stack)))
+            rules.append(("touch a file of the crash's stack", _stack_weight, lambda names: bool(names & stack)))
         if self.question.paths:
-            rules.append(("touch a hinted path", HINTED_PATH, self._on_path))
+            rules.append(("touch a hinted path", lambda _: HINTED_PATH, self._on_path))
         return rules
 
     def _on_path(self, files: frozenset[str]) -> bool:
@@ -259,6 +259,14 @@ class Views:
         origin = part.dag.descendants(part.belief.start)
         doubt[origin] = part.doubt[origin]
         return doubt
+
+
+def _stack_weight(share: float) -> float:
+    """Weight of a commit that touches a file of the crash's stack, where that share of commits does: odds of real
+    culprits over odds of commits."""
+    touch = facts().stack_files.touch
+    share = min(max(share, 1e-6), 0.999)
+    return max(1.0, (touch / (1.0 - touch)) / (share / (1.0 - share)))
 
 
 def _ages(part: _Part) -> Floats:
