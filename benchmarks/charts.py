@@ -83,7 +83,7 @@ def lines_plot(
     logarithmic: bool = False,
     unit: str = "",
 ) -> None:
-    """Lines over categories; the first and the last tick are the ends of the axis."""
+    """Lines over categories, dashed ones without dots; the first and the last tick are the ends of the axis."""
     scale = _scale(frame, ticks[0], ticks[-1], logarithmic)
     canvas.text(frame.x, frame.y - 8, title, 12)
     for tick in ticks:
@@ -93,8 +93,9 @@ def lines_plot(
     places = [frame.x + step * (i + 0.5) for i in range(len(categories))]
     for place, name in zip(places, categories, strict=True):
         canvas.text(place, frame.y + frame.height + 14, name, 10, "middle")
-    for number, one in enumerate(series):
-        shift = (number - (len(series) - 1) / 2) * min(4.0, step / 14)
+    beside = [one.name for one in series if not one.dash]
+    for one in series:
+        shift = 0.0 if one.dash else (beside.index(one.name) - (len(beside) - 1) / 2) * min(4.0, step / 14)
         shown = [(places[i] + shift, scale(value)) for i, value in enumerate(one.values) if value is not None]
         canvas.line(shown, one.colour, one.width, one.dash)
         if not one.dash:

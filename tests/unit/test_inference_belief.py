@@ -77,6 +77,7 @@ def laws(model):
     pairs = [
         (rate, weight / sum(model.rate_weights)) for rate, weight in zip(model.rates, model.rate_weights, strict=True)
     ]
+
     def share(rate):  # a varying rate is less probable where it is low, and has no room where it is near 1
         return model.spread_weight * min(1, (rate / 0.3) ** 2) if model.spreads and rate <= 0.97 else 0.0
 

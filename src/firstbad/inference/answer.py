@@ -115,10 +115,8 @@ def _runs_lacking(belief: Belief, revision: int, crashing: bool, weights: Floats
     laws = belief.model.laws
 
     def proven(more: int) -> bool:
-        if crashing:
-            then = replace(seen, crashes=seen.crashes + more)
-        else:
-            then = seen.plus(Evidence(cut=((share, more),)))
+        clean = Evidence(cut=((share, more),))
+        then = replace(seen, crashes=seen.crashes + more) if crashing else seen.plus(clean)
         present = float(np.logaddexp.reduce(trigger_law(laws, then) + np.log(np.maximum(weights, 1e-300))))
         evidence = present - absent_law(belief.model, then)
         return evidence >= odds and then.crashes > 0 if crashing else evidence <= -odds and then.exposure > 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from .belief import Belief
 from .breakage import broken_chance, kept_share
-from .dag import Bools, Floats, Ints
+from .dag import Bools, Floats
 from .evidence import mask_chance
 from .forecast import Costs, Option, batch_seconds, quiet_chance
 from .model import Laws

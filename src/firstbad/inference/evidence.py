@@ -24,8 +24,9 @@ class Evidence:
     """The runs of one revision. Raises ValueError for a negative count or a share outside [0, 1].
 
     ``cut`` are clean runs that were ended early: pairs of the share of a full run's crashes that would have come by
-    then, and how many runs, in order. ``unreached`` clean runs are known not to have come near the crash's code: they are not among ``clean`` and
-    ``cut``; ``reached`` of those are known to have come there. ``absent``: that code does not exist here.
+    then, and how many runs, in order. ``unreached`` clean runs are known not to have come near the crash's code: they
+    are not among ``clean`` and ``cut``; ``reached`` of those are known to have come there. ``absent``: that code does
+    not exist here.
     """
 
     crashes: int = 0

@@ -20,9 +20,9 @@ class Exposure:
     """The law of the time from the reproducer's start to the crash, in runs that crash.
 
     Exponential with an unknown mean: with a Gamma prior on its rate the predictive law is Lomax,
-    P(later than t) = (b / (b + t))^a, a = crashes seen + 2, b = the sum of their times + 120 s,
-    stretched by half a standard deviation. ``crash_seconds`` must
-    come from batches that no crash cut short, else the quick ones are seen too often. A full run takes ``full_seconds``.
+    P(later than t) = (b / (b + t))^a, a = crashes seen + 2, b = the sum of their times + 120 s, stretched by half a
+    standard deviation. ``crash_seconds`` must come from batches that no crash cut short, else the quick ones are seen
+    too often. A full run takes ``full_seconds``.
     """
 
     def __init__(self, crash_seconds: Sequence[float], full_seconds: float) -> None:

@@ -1,8 +1,8 @@
 """The bisection loop: propose, evaluate, record, resume."""
 
 from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
-from firstbad.session.question import find_question
 from firstbad.session.log import bisection_log
+from firstbad.session.question import find_question
 from firstbad.session.state import State, Test, fold
 
 __all__ = [

@@ -86,10 +86,8 @@ class Decider:
         step = self._initial(state)
         if step is not None:
             return step
-        if self.question.kind == "fix":
-            edge = self._base(state) or self._head(state)
-        else:
-            edge = self._goods(state)
+        fix = self.question.kind == "fix"
+        edge = self._base(state) or self._head(state) if fix else self._goods(state)
         return edge or self._search(state, self._view(state))
 
     def speculate(self, state: State, step: Step, most: int) -> list[str]:

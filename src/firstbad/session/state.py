@@ -157,8 +157,8 @@ class State:
         return self.tallies.get(commit, Tally())
 
     def untestable(self) -> dict[str, str]:
-        """Revisions that do not build or boot, crash with other bugs only, or don't come near the crash's code: which of
-        it (build, boot, lost, reach)."""
+        """Revisions that do not build or boot, crash with other bugs only, or don't come near the crash's code: which
+        of it (build, boot, lost, reach)."""
         found = {commit: "build" for commit, build in self.builds.items() if build.error}
         found |= {commit: "boot" for commit, tally in self.tallies.items() if tally.boots is False}
         found |= {c: "reach" for c, tally in self.tallies.items() if tally.astray and tally.unreached >= ASTRAY_RUNS}

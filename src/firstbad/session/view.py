@@ -14,8 +14,8 @@ from firstbad.session.question import Question
 from firstbad.session.state import State
 
 # Weights of what history knows, relative to an ordinary commit. The one for a file of the crash's stack is measured
-# (86% of 457 real culprits touch one) against the share of commits that do; the others are cautious guesses. The floor keeps a
-# wrong prior a matter of time, not of truth.
+# (86% of 457 real culprits touch one) against the share of commits that do; the others are cautious guesses. The
+# floor keeps a wrong prior a matter of time, not of truth.
 FLOOR = 0.15
 HINTED_PATH = 10.0
 MERGE = 0.3
