@@ -26,7 +26,7 @@ LEAST_BITS = 2e-4
 
 _SURE = 1e-6  # revisions whose state is surer than this are not considered
 _MACHINE_SHARE = 0.02  # a second of one machine in seconds of waiting: without it idle machines would be free
-_BOOT_SHARE = 0.5  # a run's boot in seconds of waiting: a few longer runs are kinder to a lab than many short ones
+_BOOT_SHARE = 0.7  # a run's boot in seconds of waiting: a few longer runs are kinder to a lab than many short ones
 _TIE = 1e-9  # scores nearer than this (relative) are equal; then fewer runs, then the lower index
 _ROUNDS = 0.02  # a batch ends at its first crash anyway: fewer, longer ones are worth this much of the score
 _EXCLUDED = 1e-4  # crash laws less probable than this are left out of forecasts
