@@ -25,7 +25,7 @@ from firstbad.errors import UserError
 from firstbad.simulation import World, find_policy
 
 POLICIES = (OURS, "git-bisect-1", "git-bisect-10", "syzbot-2021", "syzbot", "git-bayesect", "plugin-rate")
-DEFAULT_TRIALS, FULL_TRIALS, QUICK_TRIALS = 60, 400, 10
+DEFAULT_TRIALS, FULL_TRIALS, QUICK_TRIALS = 60, 400, 40
 _CHUNK = 5  # trials of one task of a process
 
 _Task = tuple[Cell, tuple[int, ...], tuple[str, ...]]

@@ -75,7 +75,7 @@ def test_stated_probability_is_the_frequency(target):
 def test_what_is_known_half_way_is_as_probable_as_it_says():
     """Cut short by a budget, the whole posterior is told: small probabilities have to be right too."""
     chances, hits = [], []
-    for seed in range(200):
+    for seed in range(300):
         rng = np.random.default_rng(seed)
         truth = int(rng.integers(1, SIZE))
         lab = Lab(crash_rate=float(rng.choice(MODEL.laws.rate)), unrelated=(STRANGER,))
