@@ -3,7 +3,7 @@
 Run: ``uv run python -m benchmarks.calibration [--answers N] [--jobs N] [--output PREFIX]``. Simulated bisections by the
 product's policy (priors off, a trusted root) on small histories of all shapes, with targets of .7 to .99, from two
 generators: ``model`` draws the truth from what the search believes before the first run, ``rough`` from something else:
-a crash rate drawn anew for every revision (Beta), batches with good and bad days, crashes of another bug, bursts of
+a crash rate drawn anew for every revision (Beta), boots that make crashes likely or not, another bug, bursts of
 infrastructure failures. An answer counts as right if it names the culprit, or a set that holds it. Answers are put in
 bins by the confidence they state. A bin is in order where the share of right answers is as far from the mean
 confidence as chance allows: three standard deviations of a sum of independent draws.
@@ -28,13 +28,14 @@ from firstbad.inference.shapes import linear, linux_shaped
 from firstbad.session.view import MODEL
 from firstbad.simulation import Lab, RunFact, Scenario, SimHistory, Task, Unrelated, World
 from firstbad.simulation.product import bisect
-from firstbad.simulation.world import Until
+from firstbad.simulation.world import Until, _Run
 
 SEED = 31_415
 HISTORIES = 90
 TARGETS = (0.7, 0.8, 0.9, 0.95, 0.99)
 EDGES = (0.0, 0.5, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0)
 SIGMAS = 3.0
+RUNS_OF_A_BOOT = 5
 BUG, STRANGER = "KASAN: use-after-free Read in victim_read", "WARNING in stranger_work"
 _CHUNK = 50
 
@@ -69,24 +70,31 @@ class Bin:
 
 
 class RoughWorld(World):
-    """A lab with days: the runs of a batch share one, so they are not independent given the rate; failures of the
-    machinery come in bursts of an hour."""
+    """A lab with moods: a machine makes ``RUNS_OF_A_BOOT`` runs in a boot, whose rates are all higher or all lower than
+    usual, so they are not independent given the rate; failures of the machinery come in bursts of an hour."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self._usual = scenario.lab
-        self._days = np.random.default_rng([scenario.seed, 1])
+        self._batches, self._mood = 0, 1.0
 
     def batch(
         self, commit: str, runs: int, seconds: float | None = None, until: Until = lambda _: False
     ) -> list[RunFact]:
-        """As in the usual lab, on one day."""
-        assert self._usual.rates is not None
-        mood = float(self._days.choice([0.6, 1.0, 1.4]))
+        """As in the usual lab, but in a burst."""
         burst = np.random.default_rng([self._seed, 2, int(self.clock // 3600)]).random() < 0.15
-        rates = np.minimum(self._usual.rates * mood, 1.0)
-        self._lab = replace(self._usual, rates=rates, infra_rate=0.4 if burst else self._usual.infra_rate)
+        self._lab = replace(self._usual, infra_rate=0.4 if burst else self._usual.infra_rate)
+        self._batches += 1
         return super().batch(commit, runs, seconds, until)
+
+    def _run(self, index: int, ordinal: int, now: float, length: float) -> "_Run":
+        boot = ordinal % self.machines + self.machines * (ordinal // (RUNS_OF_A_BOOT * self.machines))
+        draw = np.random.default_rng([self._seed, 3, self._batches, boot])
+        self._mood = float(draw.choice([0.6, 1.0, 1.4]))
+        return super()._run(index, ordinal, now, length)
+
+    def _rate(self, index: int) -> float:
+        return min(1.0, super()._rate(index) * self._mood)
 
 
 def _random_dag(n: int, rng: np.random.Generator) -> Dag:

@@ -34,7 +34,7 @@ class Model:
     """Concentrations of a rate that is drawn anew at every revision, Beta(p s, (1 - p) s), beside the rate that is
     the same everywhere: this is how drift is allowed for, and it costs little until the data ask for it."""
 
-    spread_weight: float = 0.1
+    spread_weight: float = 0.3
     """Prior weight of all ``spreads`` together, in [0, 1), at rates of .3 and above; less at lower ones."""
 
     false_rate: float = 0.002

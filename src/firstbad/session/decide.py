@@ -19,8 +19,8 @@ from firstbad.session.view import Bools, View, Views
 Phase = Literal["initial", "base", "head", "release", "search", "confirm"]
 
 START_CRASHES = 4  # crashes at the start commit that say enough about a crash rate of a half or more
-START_SELDOM = 8  # the same for a lower one
-START_RUNS = 100  # runs after which one crash is enough
+START_SELDOM = 6  # the same for a lower one
+START_RUNS = 300  # runs after which one crash is enough; what is not known of a low rate costs more time later
 EDGE_RUNS = 20  # runs lost to other bugs after which an end of the range is given up
 START_LIMIT = 80  # runs after which a crash that never came does not reproduce: at a rate of .05 98% show it
 SURE = 0.05  # an end of the range is taken for good or bad when the other is less probable than this
