@@ -7,7 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from firstbad.crash import Bug, Report
+from firstbad.crash import Bug
+from firstbad.crash.identity import place_of
 from firstbad.report.log import BisectionLog, Tested, read_log
 
 _RELEASES = [f"v4.{i}" for i in range(21)] + [f"v5.{i}" for i in range(20)] + [f"v6.{i}" for i in range(20)]
@@ -91,7 +92,7 @@ def _seen(test: Tested, same: Bug, runs: int, newest: int, bug: bool | None, lef
 
 
 def _is_own(same: Bug, title: str) -> bool:
-    return same.same(Report(title, "", "", (), "", 0, 0, False, False)).probability >= 0.5
+    return place_of(same.likeness(title)) in ("same_title", "same_function", "near_function", "same_lost_title")
 
 
 def _left(log: BisectionLog) -> dict[str, int]:

@@ -9,9 +9,9 @@ from firstbad.vm import MachineRun
 Outcome = Literal["crash", "other", "ok", "boot", "infra"]
 Reached = Literal["absent"] | bool | None
 
-# A report whose probability to be the bug is above this counts as the bug; below, the run is lost to something else.
-SAME = 0.5
-
+# A report whose probability to be the bug is above this counts as the bug; below, the run is lost to something else. A
+# stranger of the same type whose stack is not known comes to .55: about as often the bug as not, and no evidence.
+SAME = 0.6
 
 # How kernel people call a machine that ends a run without a word.
 _SILENT = {"hang": "no output from test machine", "lost": "lost connection to test machine"}
@@ -89,6 +89,7 @@ def to_event(run: Run) -> dict[str, Any]:
             "type": run.report.type,
             "frame": run.report.frame,
             "frames": list(run.report.frames)[:40],
+            "alt_titles": list(run.report.alt_titles),
             "text": run.report.report[:20_000],
         }
     return data
@@ -101,14 +102,18 @@ def from_event(data: dict[str, Any]) -> Run:
         kept = data["report"]
         report = Report(
             title=data["title"],
+            alt_titles=tuple(kept.get("alt_titles", ())),
             type=kept["type"],
             frame=kept["frame"],
             frames=tuple(kept["frames"]),
             report=kept["text"],
             start=0,
+            skip=0,
             end=0,
             corrupted=False,
+            suppressed=False,
             panicked=False,
+            executor="",
         )
     return Run(
         data["outcome"],

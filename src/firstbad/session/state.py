@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from firstbad.crash import Bug
+from firstbad.crash import Bug, Shown
 from firstbad.inference import Evidence, Exposure
-from firstbad.session.outcome import Run, from_event
+from firstbad.session.outcome import SAME, Run, from_event
 from firstbad.store import Event
 
 # Boot failures of a revision, with no other run seen, after which it counts as one that does not boot: few where the
@@ -190,6 +190,19 @@ class State:
         first, second = [*titles.most_common(2), ("", 0), ("", 0)][:2]
         return first[0], first[1], second[1]
 
+    def shown(self, commit: str, release: bool = False) -> Shown:
+        """What all runs of a revision showed, for :meth:`firstbad.crash.Bug.holds`.
+
+        Clean runs that did not come near the crash's code count as failed.
+        """
+        runs = [run for test in self.tests if test.commit == commit for run in test.runs]
+        crashed = [run for run in runs if run.outcome in ("crash", "other")]
+        reports = {run.title: run.report or run.title for run in reversed(crashed)}
+        counts = Counter(run.title for run in crashed)
+        failed = sum(run.outcome in ("boot", "infra") or run.reached is False for run in runs)
+        clean = len(runs) - len(crashed) - failed
+        return Shown(tuple((reports[title], count) for title, count in counts.items()), clean, failed, release)
+
     def by_signature(self, signature: str, but: str) -> str | None:
         """Another revision with this signature that was run."""
         for commit, build in self.builds.items():
@@ -258,8 +271,9 @@ def _name_bug(state: State, commit: str) -> None:
     faces = [run.report for at, run in crashed if at == commit and run.title == title and run.report is not None]
     state.bug = Bug([title], faces)
     for at, run in crashed:
-        if run.report is None or state.bug.same(run.report).probability <= 0.5:
+        # The leading title is the bug by definition, however little it tells by itself.
+        if run.title != title and (run.report is None or state.bug.same(run.report).probability <= SAME):
             state.tallies[at].crashes -= 1
             state.tallies[at].lost += 1
-        elif at == commit:
+        elif at == commit and run.report is not None:
             state.bug.learn(run.report)
