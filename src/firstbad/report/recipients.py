@@ -1,7 +1,6 @@
 """Who is told about a commit: the people whom its message names as involved."""
 
 import re
-from collections.abc import Iterable
 from email.utils import parseaddr
 
 # "Reviewed-by:", "Acked-by:", "Tested-by:", "Reported-and-tested-by:", "Signed-off-by:" at the beginning of a line.
@@ -11,20 +10,20 @@ _TAG = re.compile(
     r"[ \t]*(?P<who>[^\n]{1,400})"
 )
 _ADDRESS = re.compile(r"[^\s@<>\"(),:;]{1,200}@[a-z0-9](?:[a-z0-9-]{0,62})(?:\.[a-z0-9-]{1,63}){1,8}")
-_LIST_HOSTS = ("vger.kernel.org", "kvack.org", "googlegroups.com", "lists.linux.dev", "lore.kernel.org")
 
 
 def recipients(commit_message: str, author_email: str) -> tuple[list[str], list[str]]:
-    """To and Cc for a commit: its author and those who signed, reviewed, acknowledged or tested it; lists go to Cc.
+    """To and Cc for a commit: its author and those who signed, reviewed, acknowledged or tested it, all of them To.
 
-    Addresses are lower-cased, sorted and unique.  What is no address, and the stable list, is dropped.
+    Addresses are lower-cased, sorted and unique.  What is no address, and the stable list, is dropped.  (Cc is for
+    those whom MAINTAINERS adds.)
     """
     found = [author_email]
     for line in commit_message.splitlines():
         tag = _TAG.match(line)
         if tag:
             found.append(tag["who"])
-    return split_lists(address for address in map(address_of, found) if address)
+    return sorted({address for address in map(address_of, found) if address}), []
 
 
 def address_of(text: str) -> str:
@@ -34,15 +33,3 @@ def address_of(text: str) -> str:
     if not _ADDRESS.fullmatch(address) or address.startswith("stable@"):
         return ""
     return address
-
-
-def is_list(address: str) -> bool:
-    """Is this the address of a mailing list?  Told by its host."""
-    host = address.rpartition("@")[2]
-    return host in _LIST_HOSTS or host.startswith("lists.")
-
-
-def split_lists(addresses: Iterable[str]) -> tuple[list[str], list[str]]:
-    """People, and mailing lists; both sorted and unique."""
-    unique = sorted(set(addresses))
-    return [each for each in unique if not is_list(each)], [each for each in unique if is_list(each)]
