@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 _MAX_TITLE = 120  # characters, as dashboards keep them
+_CLEANINGS = 8  # passes: one replacement may make room for the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,16 @@ class TitleRule:
 
     when: re.Pattern[str]
     title: str
+    alt: tuple[str, ...]
+    """Alternative titles, with the same fields."""
     func: tuple[str, ...]
-    """Where the guilty function is looked for, in order: ``match``, ``raw``, ``rip``, ``stack``, ``stacks``."""
+    """Where the guilty function is looked for, in order; see the head of formats.toml."""
     generic: re.Pattern[str]
     """Functions that are never guilty under this rule (matched against the whole name)."""
+    torn: bool
+    """The text itself says that the report was lost."""
+    bucket: re.Pattern[str] | None
+    """Functions that are guilty wherever they stand in the stack: a hang in them has one cause and many victims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Format:
     ignore: re.Pattern[str] | None
     follows: bool
     stack: bool
+    proof: bool
+    torn: str
     rules: tuple[TitleRule, ...]
     example: str
     expect: str
@@ -52,6 +61,20 @@ class Formats:
     """Functions that are never guilty, whatever the kind of oops: reporting, copying, locking, system call entry."""
     types: tuple[tuple[str, tuple[str, ...]], ...]
     clean: tuple[tuple[re.Pattern[str], str], ...]
+    sections: tuple[tuple[str, re.Pattern[str]], ...]
+    """Kind and header of each stack that a report may hold."""
+    interrupt: re.Pattern[str]
+    """Functions by which an interrupt enters the kernel: what comes after them was interrupted."""
+    anchor: re.Pattern[str]
+    """Functions that hand work to others: whom they call stands for all the places in which it may spin."""
+    itself: re.Pattern[str]
+    """Functions that stand for a hang whoever calls them."""
+    names: tuple[tuple[re.Pattern[str], str], ...]
+    """Functions that are one to a reader: pattern of a part of the name, what replaces it."""
+    same: tuple[tuple[re.Pattern[str], str], ...]
+    """Functions in which a hang is one bug: pattern of the whole name, the name that stands for all."""
+    suppress: re.Pattern[bytes]
+    """What says, anywhere on a console, that its crashes tell nothing about the kernel."""
 
     def begins(self, text: str) -> Format | None:
         """The first format that begins on this line."""
@@ -66,8 +89,11 @@ def _rule(entry: dict[str, Any], start: str, generic: list[str]) -> TitleRule:
     return TitleRule(
         re.compile(entry.get("when", start), re.MULTILINE),
         entry["title"],
+        tuple(entry.get("alt", ())),
         tuple(entry.get("func", ())),
         _alternation(generic + entry.get("skip", [])),
+        entry.get("torn", False),
+        _alternation(entry["bucket"]) if "bucket" in entry else None,
     )
 
 
@@ -79,6 +105,8 @@ def _format(entry: dict[str, Any], generic: list[str]) -> Format:
         re.compile("|".join(ignore)) if ignore else None,
         entry.get("follows", False),
         entry.get("stack", True),
+        entry.get("proof", False),
+        entry.get("torn", "{line}"),
         tuple(_rule(rule, entry["start"], generic + entry.get("skip", [])) for rule in entry["title"]),
         entry["example"],
         entry["expect"],
@@ -99,6 +127,13 @@ def load() -> Formats:
         _alternation(generic),
         tuple((row["name"], tuple(row["prefixes"])) for row in data["type"]),
         tuple((re.compile(row["find"]), row["with"]) for row in data["clean"]),
+        tuple((row["kind"], re.compile(row["find"])) for row in data["section"]),
+        _alternation(functions["interrupt"]),
+        _alternation(functions["anchor"]),
+        _alternation(functions["itself"]),
+        tuple((re.compile(row["find"]), row["with"]) for row in data["name"]),
+        tuple((re.compile(f"(?:{row['find']})\\Z"), row["with"]) for row in data["same"]),
+        re.compile("|".join(f"(?:{find})" for find in data["suppress"]["find"]).encode("ascii")),
     )
 
 
@@ -113,6 +148,10 @@ def type_of(title: str) -> str:
 def clean_title(title: str) -> str:
     """A title without addresses, line numbers and counters, so that two runs of one bug give one title."""
     text = "".join(char for char in title[: 4 * _MAX_TITLE] if " " <= char <= "~" or char == "\t")
-    for find, replacement in load().clean:
-        text = find.sub(replacement, text)
+    for _ in range(_CLEANINGS):
+        before = text
+        for find, replacement in load().clean:
+            text = find.sub(replacement, text)
+        if text == before:
+            break
     return " ".join(text.split())[:_MAX_TITLE].rstrip()

@@ -1,23 +1,24 @@
 """Console text to a report: where the first crash begins and ends, its title, type, guilty function and stack."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from firstbad.crash.console import Line, lines_before, lines_from, read_line
 from firstbad.crash.formats import Format, TitleRule, clean_title, load, type_of
-from firstbad.crash.frames import clean_function, instruction_pointer, stack, stacks
+from firstbad.crash.frames import own, sections
+from firstbad.crash.guilty_function import LOST, Guilty, guilty, origin, stack_of
 
 _MAX_LINES = 2000  # of a report; a stuck kernel repeats itself for ever
 _HEAD_LINES = 16  # from the oops line on: where title rules look
 _HEAD_CHARS = 512  # of each of them
 _BEFORE = 5  # lines shown before the oops; 50 of the oops's own context where the console tells contexts apart
 _BEFORE_CONTEXT = 50
-_LOST = "corrupted"  # stands for the guilty function in the title of a report that does not tell it
+_NEAR = 15  # lines after a stack's header that hold its first frame, if it has one
 _PANIC = b"Kernel panic - not syncing"
 # A frame the unwinder is not sure of; left out of reports where the kernel wrote the line.
 _GUESS = re.compile(r"\s{0,16}(?:\[<[0-9a-f]{1,18}>\] )?\? [\w.$]{1,256}\+0x")
+_RUNNER = re.compile(r"Comm: syz\.(\d{1,9})\.(\d{1,9})\b")
 _ENDS = re.compile(r"vmalloc: allocation failure|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing")
 
 
@@ -43,6 +44,14 @@ class Report:
     """The report is torn: no guilty function or no stack where its kind has one."""
     panicked: bool
     """The kernel panicked, at any place of the console."""
+    executor: str = ""
+    """``proc=P, id=I`` of the test program that was running, where its name tells (``syz.P.I``); else empty."""
+    suppressed: bool = False
+    """The console says that its crashes tell nothing about the kernel: the test machinery ran out of memory, ..."""
+    skip: int = 0
+    """Byte offset after the oops line: where to look for the next crash at the earliest."""
+    alt_titles: tuple[str, ...] = ()
+    """Other titles under which this crash may be known, without an order."""
 
 
 def parse(console: bytes) -> Report | None:
@@ -57,20 +66,25 @@ def parse(console: bytes) -> Report | None:
     form, oops = found
     lines = _report_lines(console, form, oops)
     texts = [line.text for line in lines if not (line.stamped and _GUESS.match(line.text))]
-    rule, title, func = _title(form, texts)
-    frames = _frames(texts, rule)
-    lost = func == _LOST
+    titled = _title(form, texts)
     before = _context_before(console, oops)
+    report = "".join(f"{text}\n" for text in (*before, *texts))
+    title = clean_title(titled.title)
+    runner = _RUNNER.search(report)
     return Report(
-        title=clean_title(title),
+        title=title,
+        alt_titles=tuple(sorted({clean_title(other) for other in titled.others} - {title})),
         type=type_of(title),
-        frame="" if lost else func,
-        frames=tuple(frames),
-        report="".join(f"{text}\n" for text in (*before, *texts)),
+        frame="" if titled.function == LOST else titled.function,
+        frames=tuple(stack_of(titled.rule, texts)),
+        report=report,
         start=oops.start,
+        skip=oops.end,
         end=lines[-1].end,
-        corrupted=lost or (form.stack and not frames),
+        corrupted=titled.torn or (form.stack and not _has_stacks(texts)),
+        suppressed=load().suppress.search(console) is not None,
         panicked=_PANIC in console,
+        executor=f"proc={runner[1]}, id={runner[2]}" if runner else "",
     )
 
 
@@ -116,7 +130,8 @@ def _report_lines(console: bytes, form: Format, oops: Line) -> list[Line]:
         other = formats.begins(line.text) if _alarming(line.text) else None
         # A symbolized report repeats its first line for every inlined function.
         heading = heading and other is form
-        if other is not None and not other.follows and not heading:
+        # A message of one line may come from elsewhere in the middle of a stack.
+        if other is not None and other.stack and not other.follows and not heading:
             break
         lines.append(line)
     return lines
@@ -133,48 +148,41 @@ def _context_before(console: bytes, oops: Line) -> list[str]:
     return [line.text for line in mine[-count:]]
 
 
-def _title(form: Format, texts: list[str]) -> tuple[TitleRule, str, str]:
-    """The rule that applies, the title and the guilty function (``corrupted`` if unknown, empty if none is asked)."""
+@dataclass(frozen=True, slots=True)
+class _Titled:
+    rule: TitleRule
+    title: str
+    others: tuple[str, ...]
+    function: str
+    torn: bool
+
+
+def _title(form: Format, texts: list[str]) -> _Titled:
+    """Title and guilty function by the first rule whose ``when`` is found."""
     head = "\n".join(text[:_HEAD_CHARS] for text in texts[:_HEAD_LINES])
+    stacked = not form.proof or _has_stacks(texts)
     for rule in form.rules:
         match = rule.when.search(head)
         if match is None:
             continue
         groups = {name: value or "" for name, value in match.groupdict().items()}
-        func = _guilty(rule, groups.get("func", ""), texts) if rule.func else ""
-        return rule, rule.title.format_map({**groups, "func": func}), func
-    # The line began an oops, but none of its rules knows the text: keep the kind, say that it is torn.
-    rule = form.rules[-1]
-    func = _guilty(rule, "", texts) if rule.func else _LOST
-    return rule, rule.title.format_map(_Lost(func=func)), func
+        asked = bool(rule.func)
+        found = guilty(rule, groups.get("func", ""), texts) if asked and stacked else Guilty(LOST if asked else "")
+        names = (found.name, *found.others)
+        if "{origin}" in "".join(rule.alt):
+            groups["origin"] = origin(texts)
+        others = [form_.format_map({**groups, "func": name}) for form_ in (rule.title, *rule.alt) for name in names]
+        return _Titled(rule, others[0], tuple(others), found.name, rule.torn or found.name == LOST)
+    # The line began an oops, but none of its rules knows the text: tell the line, say that it is torn.
+    began = form.start.search(texts[0])
+    line = texts[0][began.start() if began else 0 :]
+    return _Titled(form.rules[-1], form.torn.format(line=line), (), LOST, True)
 
 
-class _Lost(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return _LOST
-
-
-def _guilty(rule: TitleRule, matched: str, texts: list[str]) -> str:
-    for where in rule.func:
-        names: Iterable[str]
-        if where == "raw":
-            return clean_function(matched)
-        if where == "match":
-            names = [clean_function(matched)]
-        elif where == "rip":
-            names = [instruction_pointer(texts)]
-        elif where == "stacks":
-            names = chain.from_iterable(stacks(texts))
-        else:
-            names = stack(texts)
-        for name in names:
-            if name and not rule.generic.match(name):
-                return name
-    return _LOST
-
-
-def _frames(texts: list[str], rule: TitleRule) -> list[str]:
-    """The stack, beginning with the instruction pointer where the stack itself leaves it out."""
-    frames = stack(texts)
-    pointer = instruction_pointer(texts) if "rip" in rule.func else ""
-    return frames if not pointer or pointer in frames else [pointer, *frames]
+def _has_stacks(texts: list[str]) -> bool:
+    """Whether the crash's stack is there, and a frame follows each header of one."""
+    found = sections(texts)
+    if not own(found):
+        return False
+    traces = [i for i, s in enumerate(found) if s.kind in ("trace", "history")]
+    return all(found[i].frames or i + 1 < len(found) for i in traces)
