@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from firstbad.crash.formats import Format, clean_title, load, type_of
+from firstbad.crash.formats import Format, clean_title, impact, is_kind, load, type_of
 from firstbad.crash.parse import first_sign, parse
 
 FORMATS = load().formats
@@ -80,10 +80,24 @@ def test_clean_title_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.id)
-def test_start_pattern_is_cheap_on_one_endless_line(form: Format) -> None:
+def test_start_pattern_is_cheap_on_an_endless_line(form: Format) -> None:
     found = next(filter(None, map(form.start.search, form.example.splitlines())))
-    almost = found[0][:-1].encode()
-    console = almost * (60_000 // len(almost))
+    almost = found[0][:-1]
     begin = time.process_time()
-    load().any_start.search(console)
+    form.start.search(almost * (60_000 // len(almost)))
     assert time.process_time() - begin < 0.5  # a quadratic one needs seconds
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.id)
+def test_words_are_part_of_the_line_that_begins(form: Format) -> None:
+    line = next(line for line in form.example.splitlines() if form.start.search(line))
+    assert any(word in line for word in form.words)
+
+
+def test_impact_and_kinds() -> None:
+    assert impact(["BUG: soft lockup in widget", "KASAN: use-after-free Write in widget"]) > impact(
+        ["INFO: task hung in x"]
+    )
+    assert impact(["nothing of the kind"]) == -1
+    assert is_kind("KASAN-READ", "KASAN")
+    assert not is_kind("HANG", "KASAN")

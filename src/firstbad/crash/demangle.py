@@ -66,9 +66,9 @@ def _itanium(name: str) -> str:
     if nested and len(parts) > 1 and _HASH.fullmatch(parts[-1]):
         return "::".join(map(_unescaped, parts[:-1])) + _LLVM.sub("", rest)
     arguments, dot, suffix = rest.partition(".")
-    if not _ARGUMENTS.fullmatch(arguments):
+    if not _ARGUMENTS.fullmatch(arguments) or arguments.startswith("I"):  # I: the arguments of a template
         raise NotMangledError(name)
-    return "::".join(parts) + dot + suffix
+    return "::".join(parts) + _LLVM.sub("", dot + suffix)
 
 
 def _identifier(name: str, at: int) -> tuple[str, int]:

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -35,6 +35,7 @@ class Format:
     """One kind of oops, see the head of formats.toml for what each field means."""
 
     id: str
+    words: tuple[str, ...]
     start: re.Pattern[str]
     ignore: re.Pattern[str] | None
     follows: bool
@@ -50,13 +51,13 @@ class Format:
         return bool(self.start.search(text)) and not (self.ignore and self.ignore.search(text))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Formats:
     """Everything formats.toml says."""
 
     formats: tuple[Format, ...]
-    any_start: re.Pattern[bytes]
-    """All start patterns as one alternation over raw console bytes; a hit is then checked line by line."""
+    words: tuple[bytes, ...]
+    """Texts one of which every line holds where an oops begins."""
     generic: re.Pattern[str]
     """Functions that are never guilty, whatever the kind of oops: reporting, copying, locking, system call entry."""
     types: tuple[tuple[str, tuple[str, ...]], ...]
@@ -73,12 +74,26 @@ class Formats:
     """Functions that are one to a reader: pattern of a part of the name, what replaces it."""
     same: tuple[tuple[re.Pattern[str], str], ...]
     """Functions in which a hang is one bug: pattern of the whole name, the name that stands for all."""
+    kinds: dict[str, frozenset[str]]
+    """Types by the name of their kind."""
+    severity: tuple[str, ...]
+    """Types, most severe first."""
     suppress: re.Pattern[bytes]
     """What says, anywhere on a console, that its crashes tell nothing about the kernel."""
 
     def begins(self, text: str) -> Format | None:
         """The first format that begins on this line."""
+        there = [word for word in self._by_word if word in text]
+        if not there:
+            return None
+        if len(there) == 1:
+            return next((form for form in self._by_word[there[0]] if form.begins(text)), None)
         return next((form for form in self.formats if form.begins(text)), None)
+
+    @cached_property
+    def _by_word(self) -> dict[str, tuple[Format, ...]]:
+        texts = [word.decode("ascii") for word in self.words]
+        return {word: tuple(form for form in self.formats if word in form.words) for word in texts}
 
 
 def _alternation(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -101,6 +116,7 @@ def _format(entry: dict[str, Any], generic: list[str]) -> Format:
     ignore = entry.get("ignore", [])
     return Format(
         entry["id"],
+        tuple(entry["words"]),
         re.compile(entry["start"], re.MULTILINE),
         re.compile("|".join(ignore)) if ignore else None,
         entry.get("follows", False),
@@ -119,11 +135,9 @@ def load() -> Formats:
     data = tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
     functions = data["functions"]
     generic = functions["skip"] + functions["entry"]
-    # Group names may appear once in an alternation only.
-    starts = (re.sub(r"\(\?P<\w+>", "(?:", entry["start"]) for entry in data["format"])
     return Formats(
         tuple(_format(entry, generic) for entry in data["format"]),
-        re.compile("|".join(f"(?:{start})" for start in starts).encode("ascii"), re.MULTILINE),
+        tuple(sorted({word.encode("ascii") for entry in data["format"] for word in entry["words"]})),
         _alternation(generic),
         tuple((row["name"], tuple(row["prefixes"])) for row in data["type"]),
         tuple((re.compile(row["find"]), row["with"]) for row in data["clean"]),
@@ -133,6 +147,8 @@ def load() -> Formats:
         _alternation(functions["itself"]),
         tuple((re.compile(row["find"]), row["with"]) for row in data["name"]),
         tuple((re.compile(f"(?:{row['find']})\\Z"), row["with"]) for row in data["same"]),
+        {name: frozenset(members) for name, members in data["kinds"].items()},
+        tuple(data["impact"]["order"]),
         re.compile("|".join(f"(?:{find})" for find in data["suppress"]["find"]).encode("ascii")),
     )
 
@@ -143,6 +159,18 @@ def type_of(title: str) -> str:
         if title.startswith(prefixes):
             return name
     return "UNKNOWN"
+
+
+def is_kind(crash_type: str, kind: str) -> bool:
+    """Whether a type is of a kind of formats.toml's ``[kinds]``, such as ``KASAN``; KeyError for another kind."""
+    return crash_type in load().kinds[kind]
+
+
+def impact(titles: Iterable[str]) -> int:
+    """How severe a crash of these titles is: 1 for a hang, the more the worse, -1 if none of them is ranked."""
+    order = load().severity
+    ranks = [len(order) - order.index(kind) for kind in map(type_of, titles) if kind in order]
+    return max(ranks, default=-1)
 
 
 def clean_title(title: str) -> str:

@@ -17,7 +17,7 @@ _FRAME = re.compile(
     r"\s{0,16}(?:(?:\[<?[0-9a-fx]{1,18}>?\]|\(ptrval\)) {0,4}){0,2}(?:\{[^}]{0,32}\})?(?P<guess>\? )?"
     rf"(?P<func>{_NAME}){_AT}"
 )
-# 32-bit ARM: "[<80b12478>] (dump_stack) from [<801349a8>] (panic+0x104/0x2cc)", since v5.18 "dump_stack from panic+0x1/0x2".
+# 32-bit ARM: "[<80b12478>] (dump_stack) from [<801349a8>] (panic+0x104/0x2cc)", since v5.18 "dump_stack from panic+..."
 _FROM = re.compile(
     rf"\s{{0,4}}(?:\[<[0-9a-f]{{1,16}}>\] )?\(?(?P<callee>{_NAME})(?:{_AT})?\)? from (?:\[<[0-9a-f]{{1,16}}>\] )?"
     rf"\(?(?P<func>{_NAME}){_AT}"
@@ -64,9 +64,9 @@ def instruction_pointer(texts: Iterable[str]) -> str:
 def sections(texts: Iterable[str]) -> list[Section]:
     """Every stack of the report in its order; those without a frame too.
 
-    Guessed (``?``) frames are left out. The instruction pointer counts as a frame where it is printed among the
-    frames: that is how the stack of the interrupted code follows that of the handler. Frames of inlined functions, which
-    only a symbolized report has, are left out, so that symbolized and raw reports of one crash compare equal.
+    Guessed (``?``) frames are left out. The instruction pointer counts as a frame where it is printed among them: that
+    is how the stack of the interrupted code follows that of the handler. Frames of inlined functions, which only a
+    symbolized report has, are left out, so that symbolized and raw reports of one crash compare equal.
     """
     found = [Section("head")]
     headers = load().sections

@@ -66,29 +66,40 @@ def origin(texts: Sequence[str]) -> str:
 
 def _first(rule: TitleRule, where: str, matched: str, texts: Sequence[str], found: Sequence[Section]) -> str:
     if where in ("interrupted", "trace"):
-        return _walk(interrupted(found) if where == "interrupted" else own(found))
-    names: Iterable[str] = {
-        "match": lambda: [clean_function(matched)],
-        "rip": lambda: [instruction_pointer(texts)],
-        "stack": lambda: own(found),
-        "head": lambda: found[0].frames,
-        "reported": lambda: _reported(found),
-        "stacks": lambda: chain.from_iterable(section.frames for section in found),
-        "backtrace": lambda: _of_kind(found, "backtrace"),
-        "hung": lambda: own(found),
-        "became": lambda: _of_kind(found, "became"),
-        "owner": lambda: _of_kind(found, "owner"),
-        "mentions": lambda: mentions(texts),
-    }[where]()
-    names = [demangle(name) for name in names]
+        # Since v6.0 a stall on the own CPU is told with the registers of what was interrupted, and their stack alone.
+        at_once = where == "trace" or found[0].pointers
+        return _walk(own(found)) if at_once else _walk(interrupted(found))
+    if where == "warned":
+        return _first(rule, "match", matched, texts, found) if _first(rule, "stack", "", texts, found) else ""
+    names = [demangle(name) for name in _candidates(where, matched, texts, found)]
     if any(_INJECTED.match(name) for name in names):
         return ""
     if rule.bucket is not None:
         hit = next((name for name in names if rule.bucket.match(name)), "")
         if hit:
             return hit
-    name = next((name for name in names if name and not rule.generic.match(name)), "")
-    return name if name or len(rule.func) > 1 else ""
+    return next((name for name in names if name and not rule.generic.match(name)), "")
+
+
+def _candidates(where: str, matched: str, texts: Sequence[str], found: Sequence[Section]) -> Iterable[str]:
+    """The functions that stand at a place of the report, in the order in which they are asked."""
+    match where:
+        case "match":
+            return [clean_function(matched)]
+        case "rip":
+            return [instruction_pointer(texts)]
+        case "stack" | "hung":
+            return own(found)
+        case "stacks":
+            return chain.from_iterable(section.frames for section in found)
+        case "head":
+            return found[0].frames
+        case "reported":
+            return _reported(found)
+        case "mentions":
+            return mentions(texts)
+        case kind:
+            return _of_kind(found, kind)
 
 
 def _reported(found: Sequence[Section]) -> list[str]:

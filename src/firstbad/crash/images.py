@@ -115,7 +115,7 @@ def _read(module: drgn.Module, file: Path) -> None:
 def open_module(file: Path, build_id: str = "") -> DrgnImage | None:
     """A module's image from its ``.ko`` file; None if it can't be read or has another build id than ``build_id``."""
     program = drgn.Program()
-    module = program.relocatable_module(file.stem, 1, create=True)[0]
+    module = program.relocatable_module(file.stem, 1, create=True)
     try:
         end = _MODULE_BASE
         for name, size in _sections(file):
