@@ -6,7 +6,7 @@ Crates are written without their hashes and constants without their types, as th
 from collections.abc import Callable
 
 _STEPS = 4096
-_DEPTH = 128
+_DEPTH = 64
 _BASIC = {
     "a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize",
     "l": "i32", "m": "u32", "n": "i128", "o": "u128", "p": "_", "s": "i16", "t": "u16", "u": "()", "v": "...",
