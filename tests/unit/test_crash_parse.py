@@ -237,3 +237,9 @@ def test_time_is_linear(unit: bytes) -> None:
     seconds(1000)
     small, large = seconds(40_000), seconds(160_000)
     assert large < 10 * small + 0.05  # four times as long; sixteen if quadratic
+
+
+def test_an_oops_line_that_looks_like_a_guessed_frame_is_kept() -> None:
+    report = parse(b"[    1.0]  ? widget_read+0x1/0x2 WARNING: CPU: 0 PID: 1 at a.c:1\n")
+    assert report is not None
+    assert report.corrupted

@@ -69,7 +69,7 @@ def parse(console: bytes, ignore: Sequence[re.Pattern[str]] = ()) -> Report | No
         return None
     form, oops = found
     lines = _report_lines(console, form, oops)
-    texts = [line.text for line in lines if not (line.stamped and _GUESS.match(line.text))]
+    texts = [oops.text, *(line.text for line in lines[1:] if not (line.stamped and _GUESS.match(line.text)))]
     titled = _title(form, texts)
     before = _context_before(console, oops)
     texts = _without_afterthoughts(form, texts)
