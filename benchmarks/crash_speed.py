@@ -17,7 +17,7 @@ from firstbad.crash.formats import load
 
 TEXT = (
     "usb device registered audit type=1400 avc denied open pid=3488 comm=bash ext4 mounted filesystem with ordered "
-    "data mode scsi disk attached Warning: Permanently added info cpu call trace eth0: link becomes ready crng init done"
+    "data mode scsi disk attached Warning: Permanently added info cpu call trace eth0: link becomes ready crng done"
 )
 SEED = 11
 
