@@ -109,7 +109,7 @@ def to_row(name: str, report: Report | None) -> dict[str, Any]:
         "crashed": report is not None,
         "title": report.title if report else "",
         "alt_titles": list(report.alt_titles) if report else [],
-        "type": report.type if report else "",
+        "type": report.type if report and report.type != "UNKNOWN" else "",
         "frame": report.frame if report else "",
         "corrupted": report.corrupted if report else False,
         "suppressed": report.suppressed if report else False,

@@ -13,10 +13,12 @@ from firstbad.crash.guilty_function import LOST, Guilty, guilty, origin, stack_o
 _MAX_LINES = 2000  # of a report; a stuck kernel repeats itself for ever
 _HEAD_LINES = 16  # from the oops line on: where title rules look
 _HEAD_CHARS = 512  # of each of them
-_BEFORE = 5  # lines shown before the oops; 50 of the oops's own context where the console tells contexts apart
+_BEFORE = 5  # lines shown before the oops; 50 of the oops's own task where the console tells tasks apart
 _BEFORE_CONTEXT = 50
 # What a crash causes in its turn: with panic_on_warn a panic, and with a lock of the console involved a lockdep report.
 _AFTERTHOUGHT = re.compile(r"Kernel panic - not syncing|possible circular locking dependency detected")
+_CALL, _ANSWER = "Sending NMI from CPU", "NMI backtrace for cpu "
+_CALLS = 4  # lines after the call in which the first CPU answers
 _COMPLETE, _SHORT = 22, 16  # lines of a complete report; KMSAN's has no registers
 _TAINT = "Disabling lock debugging due to kernel taint"
 _PANIC = b"Kernel panic - not syncing"
@@ -131,10 +133,13 @@ def _lines_with(console: bytes, words: Sequence[bytes]) -> Iterator[Line]:
 def _report_lines(console: bytes, form: Format, oops: Line) -> list[Line]:
     """The oops line and what belongs to it: its own context, else everything up to the next oops."""
     formats = load()
-    lines, heading = [oops], True
+    lines, heading, called = [oops], True, {oops.context}
     for line in islice(lines_from(console, oops.end), _MAX_LINES):
+        # A hang makes the other CPUs show their stacks; each answers in its own context.
+        if oops.context and line.text.startswith(_ANSWER) and any(_CALL in each.text for each in lines[-_CALLS:]):
+            called.add(line.context)
         # What the kernel writes is stamped: other lines come from programs on the same console.
-        if line.context != oops.context or line.stamped < oops.stamped:
+        if line.context not in called or line.stamped < oops.stamped:
             continue
         if oops.context:
             lines.append(line)
@@ -163,7 +168,8 @@ def _without_afterthoughts(form: Format, texts: list[str]) -> list[str]:
 
 
 def _context_before(console: bytes, oops: Line) -> list[str]:
-    count = _BEFORE_CONTEXT if oops.context else _BEFORE
+    # An interrupt's context is shared by whatever interrupts that CPU.
+    count = _BEFORE_CONTEXT if oops.context.startswith("T") else _BEFORE
     lines = lines_before(console, oops.start, 4 * count if oops.context else count)
     mine = [line for line in lines if line.context == oops.context and line.stamped >= oops.stamped]
     return [line.text for line in mine[-count:]]
