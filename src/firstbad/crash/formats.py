@@ -60,6 +60,8 @@ class Formats:
     """Texts one of which every line holds where an oops begins."""
     generic: re.Pattern[str]
     """Functions that are never guilty, whatever the kind of oops: reporting, copying, locking, system call entry."""
+    common: re.Pattern[str]
+    """Functions that say nothing about which bug a crash is: the generic ones, and library code."""
     types: tuple[tuple[str, tuple[str, ...]], ...]
     clean: tuple[tuple[re.Pattern[str], str], ...]
     sections: tuple[tuple[str, re.Pattern[str]], ...]
@@ -139,6 +141,7 @@ def load() -> Formats:
         tuple(_format(entry, generic) for entry in data["format"]),
         tuple(sorted({word.encode("ascii") for entry in data["format"] for word in entry["words"]})),
         _alternation(generic),
+        _alternation(generic + functions["library"]),
         tuple((row["name"], tuple(row["prefixes"])) for row in data["type"]),
         tuple((re.compile(row["find"]), row["with"]) for row in data["clean"]),
         tuple((row["kind"], re.compile(row["find"])) for row in data["section"]),

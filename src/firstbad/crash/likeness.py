@@ -124,7 +124,7 @@ def face_of_title(title: str) -> Face:
 
 def face_of(report: Report) -> Face:
     """The face that a report shows."""
-    facts, generic = _facts(), load().generic
+    facts, generic = _facts(), load().common
     frames = [name[:_NAME] for name in report.frames[:_FRAMES]]
     stack = tuple(core(name) for name in frames if not generic.match(name))[:_DEEP]
     function = core(report.frame or function_of(report.title))
