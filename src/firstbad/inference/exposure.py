@@ -10,7 +10,7 @@ from .dag import Floats
 # median (95% within 185 s), of which the boot itself some 20 s.
 _CRASHES = 2.0
 _SECONDS = 120.0
-_SLACK = 0.5  # standard deviations by which the mean time is taken longer: all clean runs share an error in it
+_SLACK = 1.0  # standard deviations by which the mean time is taken longer: all clean runs share an error in it
 _STEPS = 64
 SHARES = (0.35, 0.5, 0.63, 0.75, 0.85, 0.93)
 """Shares of a full run's crashes at which it is considered to end a clean run."""
@@ -20,7 +20,7 @@ class Exposure:
     """The law of the time from the reproducer's start to the crash, in runs that crash.
 
     Exponential with an unknown mean: with a Gamma prior on its rate the predictive law is Lomax,
-    P(later than t) = (b / (b + t))^a, a = crashes seen + 2, b = the sum of their times + 120 s, stretched by half a
+    P(later than t) = (b / (b + t))^a, a = crashes seen + 2, b = the sum of their times + 120 s, stretched by one
     standard deviation. ``crash_seconds`` must come from batches that no crash cut short, else the quick ones are seen
     too often. A full run takes ``full_seconds``.
     """
