@@ -17,7 +17,7 @@ def gamma_mixture(crash_seconds, at):
     """P(crash within ``at``) by definition: the exponential law averaged over the Gamma posterior of its rate, times
     stretched by half a standard deviation of their mean."""
     shape = 2 + len(crash_seconds)
-    scale = (120 + sum(crash_seconds)) * (1 + 0.5 / shape**0.5)
+    scale = (120 + sum(crash_seconds)) * (1 + 1 / shape**0.5)
     rates = np.linspace(1e-7, 60 / scale, 200_001)
     weight = rates ** (shape - 1) * np.exp(-scale * rates)
     return 1 - (weight @ np.exp(-rates * at)) / weight.sum()
