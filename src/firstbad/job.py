@@ -9,6 +9,35 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from firstbad.errors import NotFoundError, UserError
 
 Kind = Literal["cause", "fix"]
+BugClass = Literal["crash", "hang", "leak", "boot", "test", "metric"]
+NOTHING = Path(__file__).parent / "repro" / "nothing.c"
+"""What a machine runs that is only to boot."""
+
+
+class Symptom(BaseModel):
+    """What counts as the bug; the ``[bug]`` table of a job file. ``session/symptom.py`` judges by it.
+
+    ``crash``: a report that is like the start commit's. ``hang``: the machine stops answering, or the kernel reports a
+    hang. ``leak``: kmemleak reports one after the reproducer (needs CONFIG_DEBUG_KMEMLEAK). ``boot``: the machine does
+    not come up. ``test``: the reproducer fails, by its exit status as ``git bisect run`` reads it, or does not end in
+    time. ``metric``: the number that the reproducer prints after the name ``metric`` is on the worse side of
+    ``threshold``.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    kind: BugClass = Field(default="crash", alias="class")
+    metric: str = Field(default="", max_length=100, description="metric only: the number's name, as it is printed")
+    threshold: float | None = Field(default=None, allow_inf_nan=False, description="metric only")
+    worse: Literal["above", "below"] = Field(default="above", description="metric only: which side of it is bad")
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Symptom":
+        if self.kind == "metric" and (not self.metric.strip() or self.threshold is None):
+            raise ValueError("class 'metric' needs the number's name ('metric') and a 'threshold'")
+        if self.kind != "metric" and (self.metric or self.threshold is not None):
+            raise ValueError(f"'metric' and 'threshold' are for class 'metric' only, this is {self.kind!r}")
+        return self
 
 
 class Machine(BaseModel):
@@ -57,8 +86,18 @@ class Job(BaseModel):
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
     target: float = Field(default=0.99, gt=0.5, lt=1)
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
+    bug: Symptom = Symptom()
     machine: Machine = Machine()
     build: Build = Build()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_to_run(cls, data: Any) -> Any:
+        """Whether a kernel boots is seen without a reproducer."""
+        bug = data.get("bug") if isinstance(data, dict) else None
+        if isinstance(bug, dict) and "boot" in (bug.get("class"), bug.get("kind")):
+            return {"repro": str(NOTHING), **data}
+        return data
 
     @field_validator("commit", "head")
     @classmethod

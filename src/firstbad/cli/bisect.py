@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
@@ -13,7 +13,7 @@ from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
 from firstbad.history.repository import GitHistory
 from firstbad.home import Home, home
-from firstbad.job import Job, load_job, make_job
+from firstbad.job import BugClass, Job, load_job, make_job
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
 from firstbad.session import Bisection, find_question
@@ -39,6 +39,15 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
             click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
             click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
             click.option("--title", help="crash title  [default: what the start commit shows most often]"),
+            click.option(
+                "--class",
+                "bug_class",
+                type=click.Choice(get_args(BugClass)),
+                help="what the bug is; test: by the reproducer's exit status  [default: crash]",
+            ),
+            click.option("--metric", help="class metric: name of the number that the reproducer prints"),
+            click.option("--threshold", type=float, help="class metric: the number is bad beyond this"),
+            click.option("--worse", type=click.Choice(["above", "below"]), help="class metric  [default: above]"),
             click.option("--path", multiple=True, help="path that the culprit probably touches; repeat for more"),
             click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]"),
             click.option("--cpus", type=int, help="CPUs of a machine  [default: 2]"),
@@ -127,6 +136,7 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         data["priors"] = False
     tables = {
         "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds"},
+        "bug": {"bug_class": "class", "metric": "metric", "threshold": "threshold", "worse": "worse"},
         "build": {"config_base": "config_base", "toolchain": "toolchain"},
     }
     for table, names in tables.items():

@@ -22,9 +22,10 @@ from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
 from firstbad.report import recipients
 from firstbad.session.decide import Decider, Finish, Means, Step
-from firstbad.session.outcome import Run, judge, to_event
+from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import find_question
 from firstbad.session.state import State, Test, apply, fold
+from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
 from firstbad.vm import MachineConfig, MachineRun
@@ -50,6 +51,19 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
     """The local engine for a job. Raises UserError when the reproducer does not compile."""
     spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain)
     return LocalEngine(home, spec, job.repro, machines=job.machine.parallel, jobs=job.build.jobs)
+
+
+def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
+    """The machine of one run of a job. ``seconds``: a clean run ends after this, if that is less than the job's."""
+    wanted = job.machine
+    run_seconds = min(wanted.run_seconds, seconds or wanted.run_seconds)
+    return MachineConfig(
+        cpus=wanted.cpus,
+        memory_mb=wanted.memory_mb,
+        append=" ".join([*wanted.append.split(), *guest_parameters(job.bug, run_seconds).split()]),
+        boot_seconds=wanted.boot_seconds,
+        run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
+    )
 
 
 @contextlib.contextmanager
@@ -98,7 +112,12 @@ class Bisection:
         self.question = find_question(history, self.job)
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
-        means = Means(self.engine.machines, self.job.machine.run_seconds, compiled=self._compiled)
+        means = Means(
+            self.engine.machines,
+            self.job.machine.run_seconds,
+            full_length=not may_be_cut(self.job.bug),
+            compiled=self._compiled,
+        )
         self.decider = Decider(history, self.question, means)
         self.state: State = fold(store.events(number), self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}
@@ -208,19 +227,12 @@ class Bisection:
             self._record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
 
     def _submit(self, step: Step, built: Built, index: int) -> Future[MachineRun]:
-        wanted = self.job.machine
-        machine = MachineConfig(
-            cpus=wanted.cpus,
-            memory_mb=wanted.memory_mb,
-            append=wanted.append,
-            boot_seconds=wanted.boot_seconds,
-            run_seconds=min(wanted.run_seconds, step.seconds or wanted.run_seconds),
-        )
+        machine = machine_config(self.job, step.seconds)
         console = self.home.job(self.number) / "consoles" / f"{step.commit[:12]}-{index:03}.txt"
         return self.engine.run(RunRequest(built.kernel, console, machine))
 
     def _judged(self, step: Step, done: MachineRun, wall: float) -> Run:
-        run = judge(done, self.state.bug)
+        run = judge_as(done, self.state.bug, self.job.bug)
         if (
             run.outcome == "ok"
             and done.ended == "timeout"

@@ -70,6 +70,8 @@ class Means:
     """Files that the configured build of a commit reads; empty where that is not known."""
     under_way: Callable[[], Mapping[str, float]] = dict
     """Builds that nobody waits for yet, and in how many seconds each is done."""
+    full_length: bool = False
+    """No clean run may be ended early: what the bug is shows at the end only."""
 
 
 class Decider:
@@ -389,6 +391,8 @@ class Decider:
 
     def _shorter(self, state: State) -> bool:
         """Whether clean runs may be ended early: only where they would go on to the limit anyway."""
+        if self.means.full_length:
+            return False
         return self.means.fixed_length or any(s >= 0.95 * self.means.run_seconds for s in state.run_seconds)
 
     def _costs(self, state: State, view: View) -> Costs:

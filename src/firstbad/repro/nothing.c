@@ -1,0 +1,5 @@
+/* For bisections of "does it boot": there is nothing to run. */
+int main(void)
+{
+	return 0;
+}
