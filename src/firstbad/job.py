@@ -62,6 +62,7 @@ class Build(BaseModel):
 
     config_base: Literal["none", "tinyconfig", "allnoconfig", "defconfig"] = "none"
     toolchain: str = Field(default="", description="a name of kernel/toolchains.toml; empty: chosen by release")
+    arch: str = Field(default="x86_64", description="a name of kernel/architectures.toml")
     jobs: int = Field(default=0, ge=0, description="make -j; 0: one per CPU")
 
 

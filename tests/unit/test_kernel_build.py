@@ -14,7 +14,7 @@ from tests.support.histories import History
 from firstbad.errors import BuildError, InfrastructureError, NotFoundError
 from firstbad.history.git import Repo
 from firstbad.kernel import process
-from firstbad.kernel.artifacts import Artifacts
+from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.buildlog import first_error
 from firstbad.kernel.config import machine_options
@@ -174,7 +174,7 @@ def test_store_of_builds_keeps_its_limit(tmp_path):
         made.mkdir()
         (made / "bzImage").write_bytes(b"k" * 100)
         (made / "vmlinux").write_bytes(b"v" * 2000)
-        store.put(f"key{number}", made, signature=str(number), compiler="gcc", seconds=1)
+        store.put(Built(f"key{number}", made, signature=str(number), compiler="gcc", seconds=1), made)
         os.utime(store.directory / f"key{number}" / "meta.json", (number, number))
     store.collect()
     assert store.size() <= 3000

@@ -5,17 +5,19 @@ import json
 import os
 import shutil
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+
+from firstbad.kernel.architecture import DEFAULT
 
 
 @dataclass(frozen=True)
 class Built:
     """The result of building one revision. ``error`` is empty for a kernel, else the first error line.
 
-    ``directory`` holds ``bzImage``, ``vmlinux`` (may have been removed to save space), ``config``, ``build.log``
+    ``directory`` holds the image, ``vmlinux`` (may have been removed to save space), ``config``, ``build.log``
     and ``compiled`` (source files that the build read, one a line). ``seconds`` is what the build took when it
-    was made; ``cached`` says that it was made before this call.
+    was made; ``cached`` says that it was made before this call. ``arch`` is a name of ``architectures.toml``.
     """
 
     key: str
@@ -25,11 +27,13 @@ class Built:
     seconds: float
     error: str = ""
     cached: bool = False
+    arch: str = DEFAULT
+    image: str = "bzImage"
 
     @property
     def kernel(self) -> Path:
         """The bootable image."""
-        return self.directory / "bzImage"
+        return self.directory / self.image
 
     def compiled(self) -> frozenset[str]:
         """Source files that this build read, relative to the tree."""
@@ -52,15 +56,14 @@ class Artifacts:
             os.utime(directory / "meta.json")
         except (FileNotFoundError, ValueError):
             return None
-        if not meta["error"] and not (directory / "bzImage").exists():
-            return None
         known = {field.name for field in fields(Built)}
-        return Built(**{**{k: v for k, v in meta.items() if k in known}, "directory": directory, "cached": True})
+        built = Built(**{**{k: v for k, v in meta.items() if k in known}, "directory": directory, "cached": True})
+        return built if built.error or built.kernel.exists() else None
 
-    def put(self, key: str, made: Path, *, signature: str, compiler: str, seconds: float, error: str = "") -> Built:
+    def put(self, built: Built, made: Path) -> Built:
         """Take over the directory ``made`` (on the same file system), whole or not at all."""
-        directory = self.directory / key
-        built = Built(key, directory, signature, compiler, seconds, error)
+        directory = self.directory / built.key
+        built = replace(built, directory=directory)
         meta = {k: v for k, v in asdict(built).items() if k not in ("directory", "cached")}
         (made / "meta.json").write_text(json.dumps(meta, indent=1))
         shutil.rmtree(directory, ignore_errors=True)

@@ -14,6 +14,7 @@ from firstbad.history.git import Repo
 from firstbad.history.releases import base_release
 from firstbad.history.worktree import checkout
 from firstbad.kernel import config, process, toolchain
+from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.buildlog import first_error
 from firstbad.kernel.signature import signature
@@ -37,6 +38,7 @@ class Spec:
     config: str
     base: str = "none"
     toolchain: str = ""
+    arch: str = DEFAULT
 
 
 class Builder:
@@ -60,10 +62,11 @@ class Builder:
         """
         release = base_release(repo, commit)
         version = release.version if release else None
-        tools = toolchain.choose(version, spec.toolchain)
+        arch = architecture(spec.arch)
+        tools = toolchain.choose(version, spec.toolchain, arch.name)
         made_from = (
             repo.tree(commit),
-            config.digest(spec.config, spec.base, version),
+            config.digest(spec.config, spec.base, version, arch.name),
             tools.identity,
             *tools.make,
         )
@@ -91,11 +94,12 @@ class _Step:
     ) -> None:
         self.builder, self.repo, self.commit, self.spec = builder, repo, commit, spec
         self.version, self.tools, self.cancel = version, tools, cancel
+        self.arch = architecture(spec.arch)
         self.source = builder.directory / "src"
 
     def make_artifact(self, key: str, config_id: str) -> Built:
         self.config_id = config_id
-        self.out = self.builder.directory / f"out-{self.tools.name}-{config_id[:12]}"
+        self.out = self.builder.directory / f"out-{self.arch.name}-{self.tools.name}-{config_id[:12]}"
         if not self.out.exists():
             drop_outputs(self.builder.directory, self.builder.limit_bytes)
         self.out.mkdir(parents=True, exist_ok=True)
@@ -106,14 +110,17 @@ class _Step:
         try:
             signed, error = self._build(made)
             seconds = time.monotonic() - started
-            return self.builder.artifacts.put(
+            built = Built(
                 key,
                 made,
                 signature=signed,
                 compiler=self.tools.identity,
                 seconds=round(seconds, 3),
                 error=error,
+                arch=self.arch.name,
+                image=Path(self.arch.image).name,
             )
+            return self.builder.artifacts.put(built, made)
         except OSError as problem:
             raise InfrastructureError(f"building {self.commit[:12]}: {problem}") from problem
         finally:
@@ -125,12 +132,14 @@ class _Step:
             checkout(self.repo, self.source, self.commit)
             listing = self.repo.git("ls-tree", "-r", "-z", "--full-tree", self.commit)
             decided_by = config.inputs(listing, self.repo.blob(self.commit, "Makefile") or "", self.config_id)
-            config.write_config(self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by)
-            self._make("bzImage")
+            config.write_config(
+                self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by, self.arch.name
+            )
+            self._make(self.arch.target)
             signed = signature(self.out / "vmlinux")
         except BuildError as error:
             return "", error.first_error
-        shutil.copyfile(self.out / "arch/x86/boot/bzImage", made / "bzImage")
+        shutil.copyfile(self.out / self.arch.image, made / Path(self.arch.image).name)
         shutil.copyfile(self.out / "vmlinux", made / "vmlinux")
         shutil.copyfile(self.out / ".config", made / "config")
         (made / "compiled").write_text("\n".join(sorted(compiled_files(self.out, self.source))))
@@ -142,7 +151,7 @@ class _Step:
             f"-j{self.builder.jobs}",
             f"O={self.out}",
             f"CC=ccache {self.tools.cc}",
-            f"HOSTCC=ccache {self.tools.cc}",
+            f"HOSTCC=ccache {self.tools.hostcc or self.tools.cc}",
             *self.tools.make,
             *(f"{k}={v}" for k, v in variables.items()),
             *targets,

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstbad.kernel import data
+from firstbad.kernel.architecture import DEFAULT
 
 Make = Callable[..., None]
 
 
-def machine_options(version: data.Version | None) -> str:
-    """Lines that are appended to every configuration so that our machines can boot it."""
+def machine_options(version: data.Version | None, arch: str = DEFAULT) -> str:
+    """Lines that are appended to every configuration so that our machines of ``arch`` can boot it."""
     rules = data.load("machine_config.toml")["option"]
-    return "".join(f"CONFIG_{rule['name']}={rule['value']}\n" for rule in rules if data.applies(rule, version))
+    needed = [rule for rule in rules if data.applies(rule, version) and arch in rule.get("arch", [arch])]
+    return "".join(f"CONFIG_{rule['name']}={rule['value']}\n" for rule in needed)
 
 
-def digest(text: str, base: str, version: data.Version | None) -> str:
+def digest(text: str, base: str, version: data.Version | None, arch: str = DEFAULT) -> str:
     """Identity (sha256 hex) of what a configuration is made from, before the tree's Kconfig has its say."""
-    return hashlib.sha256("\0".join((base, text, machine_options(version))).encode()).hexdigest()
+    return hashlib.sha256("\0".join((base, text, machine_options(version, arch))).encode()).hexdigest()
 
 
 # What the tree's Kconfig decides from: when none of it differs from the last revision's, nor does the result.
@@ -44,7 +46,13 @@ def inputs(listing: str, makefile: str, made_from: str) -> str:
 
 
 def write_config(
-    make: Make, out: Path, text: str, base: str, version: data.Version | None, decided_by: str = ""
+    make: Make,
+    out: Path,
+    text: str,
+    base: str,
+    version: data.Version | None,
+    decided_by: str = "",
+    arch: str = DEFAULT,
 ) -> None:
     """Make ``out/.config`` for the revision that is checked out, unless ``decided_by`` (see :func:`inputs`) is what
     the last one was made from.
@@ -65,7 +73,7 @@ def write_config(
     if base != "none":
         make(base, KCONFIG_CONFIG=str(fresh))
     with fresh.open("a") as file:  # later lines win over earlier ones in Kconfig
-        file.write("\n" + text.rstrip("\n") + "\n" + machine_options(version))
+        file.write("\n" + text.rstrip("\n") + "\n" + machine_options(version, arch))
     make("olddefconfig", KCONFIG_CONFIG=str(fresh))
     if current.exists() and current.read_bytes() == fresh.read_bytes():
         fresh.unlink()

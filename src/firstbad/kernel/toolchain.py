@@ -1,12 +1,15 @@
 """Which compiler builds a release, and what it calls itself."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from firstbad.errors import NotFoundError
 from firstbad.kernel import data
+from firstbad.kernel.architecture import DEFAULT, Architecture, architecture
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Toolchain:
     cc: str
     identity: str
     make: tuple[str, ...] = ()
+    hostcc: str = ""
+    """What builds the programs that the build itself runs; empty: ``cc``."""
 
 
 @cache
@@ -28,14 +33,16 @@ def identity(cc: str) -> str | None:
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     line = done.stdout.split("\n", 1)[0].strip()
     # gcc prints the name it was called by: "gcc-12 (Debian ...)" and "gcc (Debian ...)" are the same compiler.
-    return line.replace(f"{cc} (", f"{cc.split('-')[0]} (", 1) or None
+    return line.replace(f"{cc} (", f"{re.sub(r'-[0-9.]+$', '', cc)} (", 1) or None
 
 
-def choose(version: data.Version | None, wanted: str = "") -> Toolchain:
+def choose(version: data.Version | None, wanted: str = "", arch: str = DEFAULT) -> Toolchain:
     """The compiler for a release: the one that is ``wanted`` by name, else the first installed that fits.
 
-    Raises NotFoundError that names the package to install.
+    For another architecture than this machine's, a cross compiler. Raises NotFoundError that names the package to
+    install, UserError for an unknown architecture.
     """
+    target = architecture(arch)
     rules = data.load("toolchains.toml")["toolchain"]
     if wanted:
         rules = [rule for rule in rules if rule["name"] == wanted]
@@ -44,11 +51,29 @@ def choose(version: data.Version | None, wanted: str = "") -> Toolchain:
     else:
         rules = [rule for rule in rules if rule["name"].startswith("gcc") and data.applies(rule, version)]
     for rule in rules:
-        line = identity(rule["cc"])
-        if line is not None:
-            return Toolchain(rule["name"], rule["cc"], line, tuple(rule.get("make", ())))
-    package = rules[0]["package"] if rules else "gcc"
+        found = _installed(rule, target)
+        if found is not None:
+            return found
+    package = _package(rules[0], target) if rules else "gcc"
     raise NotFoundError(f"no compiler for this release is installed (apt-get install {package})")
+
+
+def _crosses(rule: dict[str, Any], target: Architecture) -> bool:
+    """Whether a compiler of another name is needed: clang builds for every architecture."""
+    return not target.is_native and not rule["name"].startswith("clang")
+
+
+def _installed(rule: dict[str, Any], target: Architecture) -> Toolchain | None:
+    cross = target.cross if _crosses(rule, target) else ""
+    line = identity(cross + rule["cc"])
+    if line is None:
+        return None
+    make = (f"ARCH={target.make}", *([f"CROSS_COMPILE={cross}"] if cross else []), *rule.get("make", ()))
+    return Toolchain(rule["name"], cross + rule["cc"], line, make, rule["cc"] if cross else "")
+
+
+def _package(rule: dict[str, Any], target: Architecture) -> str:
+    return f"{rule['package']}-{target.debian}" if _crosses(rule, target) else str(rule["package"])
 
 
 def names() -> list[str]:

@@ -49,7 +49,7 @@ class Observer(Protocol):
 
 def make_engine(home: Home, job: Job) -> LocalEngine:
     """The local engine for a job. Raises UserError when the reproducer does not compile."""
-    spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain)
+    spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain, job.build.arch)
     return LocalEngine(home, spec, job.repro, machines=job.machine.parallel, jobs=job.build.jobs)
 
 
