@@ -48,12 +48,12 @@ def build_kernel(place: Path, made: Demo, case: Case, revision: str) -> Path:
 def measure(place: Path, kernel: Path, case: Case, runs: int, machines: int) -> list[MachineRun]:
     """Boot ``runs`` fresh machines, ``machines`` at a time."""
     initramfs = build_initramfs(place / "machines")
-    program = prepare(case.repro, place / "machines").program.read_bytes()
+    payload = prepare(case.repro, place / "machines").payload()
     accelerator = probe_acceleration(kernel, initramfs)
     config = MachineConfig(cpus=case.cpus)
 
     def one(_number: int) -> MachineRun:
-        return run_machine(kernel, initramfs, program, config, accelerator, crash_sign=first_sign)
+        return run_machine(kernel, initramfs, payload, config, accelerator, crash_sign=first_sign)
 
     with ThreadPoolExecutor(machines) as pool:
         return list(pool.map(one, range(runs)))

@@ -73,14 +73,14 @@ def rebuild_from_nothing(used: Builder, repo: Repo, commit: str, spec: Spec) -> 
 def measure_machines(times: Times, place: Path, made: Demo, built: Built, repeat: int) -> None:
     """Boot, run and symbolize."""
     initramfs = timed(times, "initramfs", lambda: build_initramfs(place / "machines"))
-    program = prepare(made.cases["a"].repro, place / "machines").program.read_bytes()
+    payload = prepare(made.cases["a"].repro, place / "machines").payload()
     accelerator = timed(times, "find out about KVM", lambda: probe_acceleration(built.kernel, initramfs))
     console = b""
     for _ in range(repeat):
         run = timed(
             times,
             "boot and run, crash read",
-            lambda: run_machine(built.kernel, initramfs, program, MachineConfig(), accelerator, crash_sign=first_sign),
+            lambda: run_machine(built.kernel, initramfs, payload, MachineConfig(), accelerator, crash_sign=first_sign),
         )
         times.setdefault("boot alone", []).append(run.boot_seconds)
         console = run.console

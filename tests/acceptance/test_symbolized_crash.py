@@ -35,9 +35,9 @@ def crash(place, tmp_path_factory) -> tuple[Built, Path]:
     if not (built.directory / "vmlinux").exists():
         pytest.skip("the kernel's debug information was collected to save space")
     scratch = tmp_path_factory.mktemp("crash")
-    program = prepare(case.repro, scratch).program.read_bytes()
+    payload = prepare(case.repro, scratch).payload()
     how = Acceleration("tcg", "tests run the same everywhere")
-    done = run_machine(built.kernel, build_initramfs(scratch), program, MachineConfig(), how, crash_sign=first_sign)
+    done = run_machine(built.kernel, build_initramfs(scratch), payload, MachineConfig(), how, crash_sign=first_sign)
     console = scratch / "console.txt"
     console.write_bytes(done.console)
     return built, console

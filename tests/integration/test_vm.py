@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from firstbad.payload import File, Payload
 from firstbad.repro import prepare
 from firstbad.vm import Acceleration, MachineConfig, MachineRun, build_initramfs, probe_acceleration, run_machine
 
@@ -88,10 +89,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cache: Path, source: str, *, sign: bytes = b"WARNING: CPU", **limits: object) -> MachineRun:
     file = cache / f"{abs(hash(source))}.c"
     file.write_text(f"#define _GNU_SOURCE\n{INCLUDES}\n{source}")
-    program = prepare(file, cache).program.read_bytes()
+    payload = prepare(file, cache).payload()
     config = MachineConfig(**{"run_seconds": 4, "answer_seconds": 5, **limits})  # type: ignore[arg-type]
     initramfs = build_initramfs(cache)
-    return run_machine(Path(KERNEL), initramfs, program, config, TCG, crash_sign=lambda text: sign in text)
+    return run_machine(Path(KERNEL), initramfs, payload, config, TCG, crash_sign=lambda text: sign in text)
 
 
 def test_a_program_that_ends(cache: Path) -> None:
@@ -112,6 +113,34 @@ def test_the_run_lasts_as_long_as_anything_of_the_program(cache: Path) -> None:
     seen = run(cache, LEAVES_A_CHILD, run_seconds=20)
     assert (seen.ended, seen.exit_status) == ("finished", 0), seen.detail
     assert seen.run_seconds > 1.9
+
+
+SHOWS = """
+int main(int argc, char **argv) {
+    char text[64] = {0};
+    struct stat seen;
+    for (int i = 1; i < argc; i++) printf("[%s] ", argv[i]);
+    read(open("/some/where/data", O_RDONLY), text, sizeof text - 1);
+    stat("/some/where/data", &seen);
+    printf("%s %o %s", getenv("WORD"), seen.st_mode & 07777, text);
+    return 0;
+}
+"""
+
+
+def test_files_arguments_and_environment(cache: Path) -> None:
+    file = cache / "shows.c"
+    file.write_text(f"{INCLUDES}\n#include <sys/stat.h>\n{SHOWS}")
+    made = prepare(file, cache).payload()
+    big = File("big", bytes(40 << 20))  # as large as what a syz program needs
+    payload = Payload(
+        (*made.files, big, File("/some/where/data", b"contents", 0o640)),
+        (*made.command, "", "two words", "é"),
+        (("WORD", "a=b"),),
+    )
+    seen = run_machine(Path(KERNEL), build_initramfs(cache), payload, MachineConfig(), TCG, crash_sign=lambda _: False)
+    assert (seen.ended, seen.exit_status) == ("finished", 0), seen.detail
+    assert seen.output.decode() == "[] [two words] [é] a=b 640 contents"
 
 
 def test_time_is_up_and_the_machine_lives(cache: Path) -> None:
@@ -171,12 +200,12 @@ def test_a_machine_that_can_not_be_had(cache: Path) -> None:
 def test_cancelling(cache: Path) -> None:
     file = cache / "loops.c"
     file.write_text(f"{INCLUDES}\n{LOOPS}")
-    program = prepare(file, cache).program.read_bytes()
+    payload = prepare(file, cache).payload()
     cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
     begin = time.monotonic()
     seen = run_machine(
-        Path(KERNEL), build_initramfs(cache), program, MachineConfig(), TCG,
+        Path(KERNEL), build_initramfs(cache), payload, MachineConfig(), TCG,
         crash_sign=lambda _: False, cancel=cancel,
     )  # fmt: skip
     assert (seen.ended, seen.detail) == ("infrastructure", "cancelled")
@@ -194,7 +223,12 @@ def test_the_probe_names_an_accelerator_that_works(cache: Path) -> None:
     acceleration = probe_acceleration(Path(KERNEL), initramfs)
     assert acceleration.why
     seen = run_machine(
-        Path(KERNEL), initramfs, b"not a program", MachineConfig(), acceleration, crash_sign=lambda _: False
+        Path(KERNEL),
+        initramfs,
+        Payload((File("x", b"not a program"),), ("/tmp/x",)),
+        MachineConfig(),
+        acceleration,
+        crash_sign=lambda _: False,
     )
     assert (seen.ended, seen.exit_status) == ("finished", 127)
     assert b"can't execute" in seen.output
@@ -203,12 +237,14 @@ def test_the_probe_names_an_accelerator_that_works(cache: Path) -> None:
 def test_kill_9_takes_the_machine_along(cache: Path) -> None:
     file = cache / "loops.c"
     file.write_text(f"{INCLUDES}\n{LOOPS}")
-    program = prepare(file, cache).program
+    kept = prepare(file, cache).files[0][1]
     marker = f"firstbad.test={os.getpid()}.{time.monotonic_ns()}"
     script = textwrap.dedent(f"""
         from pathlib import Path
+        from firstbad.payload import *
         from firstbad.vm import *
-        run_machine(Path({KERNEL!r}), Path({str(build_initramfs(cache))!r}), Path({str(program)!r}).read_bytes(),
+        payload = Payload((File("x", Path({str(kept)!r}).read_bytes()),), ("/tmp/x",))
+        run_machine(Path({KERNEL!r}), Path({str(build_initramfs(cache))!r}), payload,
                     MachineConfig(append={marker!r}), Acceleration("tcg", ""), crash_sign=lambda _: False)
     """)
     parent = subprocess.Popen([sys.executable, "-c", script])

@@ -14,12 +14,12 @@ def test_c_becomes_a_static_program_and_is_compiled_once(tmp_path: Path) -> None
     source.write_text("#include <pthread.h>\nint main(void) { return pthread_self() ? 5 : 1; }")
     first = prepare(source, tmp_path / "kept")
     assert first.kind == "c"
-    assert subprocess.run([first.program]).returncode == 5
-    before = first.program.stat()
+    assert subprocess.run([first.files[0][1]]).returncode == 5
+    before = first.files[0][1].stat()
     again = prepare(source, tmp_path / "kept", compiler="gcc")
     assert again == first
-    assert again.program.stat().st_ino == before.st_ino
-    assert list((tmp_path / "kept").iterdir()) == [first.program]
+    assert again.files[0][1].stat().st_ino == before.st_ino
+    assert list((tmp_path / "kept").iterdir()) == [first.files[0][1]]
 
 
 def test_another_source_is_another_program(tmp_path: Path) -> None:
@@ -28,11 +28,12 @@ def test_another_source_is_another_program(tmp_path: Path) -> None:
     first = prepare(source, tmp_path)
     source.write_text("int main(void) { return 2; }")
     second = prepare(source, tmp_path)
-    assert first.program != second.program
+    assert first.files != second.files
     assert first.digest != second.digest
     # A program is taken as it is.
-    assert prepare(second.program, tmp_path).kind == "program"
-    assert prepare(second.program, tmp_path).program.read_bytes() == second.program.read_bytes()
+    as_is = prepare(second.files[0][1], tmp_path)
+    assert as_is.kind == "program"
+    assert as_is.payload() == second.payload()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from firstbad.errors import InfrastructureError, NotFoundError
+from firstbad.payload import File, Payload
 from firstbad.vm import Acceleration, MachineConfig, MachineRun, machine, probe, run_machine
 
 TCG = Acceleration("tcg", "")
+PAYLOAD = Payload((File("x", b"program"),), ("/tmp/x",))
 
 PLAYER = r"""
 import os, signal, socket, struct, sys, time
@@ -33,7 +35,7 @@ def sleep(): time.sleep(100)
 
 say("[    0.0] Linux version 0")
 if behaviour == "at-once":  # everything is there before the other side reads any of it
-    send(b"H", b"0"); send(b"S"); say("CRASH"); say("Kernel panic - not syncing: at once"); sys.exit(0)
+    send(b"H", b"\x020"); send(b"S"); say("CRASH"); say("Kernel panic - not syncing: at once"); sys.exit(0)
 if behaviour == "no-qemu":
     os.write(2, b"qemu: cannot set up guest memory\n"); sys.exit(1)
 if behaviour == "kvm-error":
@@ -45,11 +47,14 @@ if behaviour == "boot-splat":
     say("CRASH early"); sleep()
 if behaviour == "no-port":
     say("firstbad-init: no virtio-serial port"); sys.exit(0)
+if behaviour == "old-init": send(b"H", b"6.12"); sleep()
 if behaviour == "boot-killed": os.kill(os.getpid(), signal.SIGKILL)
-send(b"H", b"0")
+send(b"H", b"\x020")
 if behaviour == "deaf": sleep()
-kind, program = take()
-assert kind == b"R"
+kind, file = take()
+assert kind == b"F"
+program = file[8 + struct.unpack_from("<I", file, 4)[0]:]
+assert take() == (b"C", struct.pack("<II", 1, 0) + b"/tmp/x\0")
 send(b"S")
 if behaviour == "panic":
     say("CRASH"); say("[ 2.0] Kernel panic - not syncing: Fatal exception"); sys.exit(0)
@@ -107,7 +112,7 @@ def play(tmp_path: Path, behaviour: str, **more: object) -> MachineRun:
     if behaviour in ("hang", "dies-after"):
         quick["answer_seconds"] = 0.2
     return run_machine(
-        kernel, kernel, b"program", MachineConfig(append=behaviour, **quick), TCG,
+        kernel, kernel, PAYLOAD, MachineConfig(append=behaviour, **quick), TCG,
         crash_sign=lambda text: b"CRASH" in text, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -120,6 +125,7 @@ def play(tmp_path: Path, behaviour: str, **more: object) -> MachineRun:
         ("boot-panic", "boot-failed", False, "Kernel panic - not syncing: no init"),
         ("boot-hang", "boot-failed", False, "Linux version 0"),
         ("boot-splat", "boot-failed", False, "CRASH early"),
+        ("old-init", "infrastructure", False, "version 36 of the protocol"),
         ("boot-killed", "lost", False, "signal 9"),
         ("no-port", "boot-failed", False, "no virtio-serial port"),
         ("deaf", "boot-failed", False, "not up in time"),
@@ -199,7 +205,7 @@ def test_nothing_is_left_when_the_sign_function_fails(tmp_path: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run_machine(kernel, kernel, b"", MachineConfig(append="hang"), TCG, crash_sign=fails)
+        run_machine(kernel, kernel, PAYLOAD, MachineConfig(append="hang"), TCG, crash_sign=fails)
     marked = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(kernel).encode() in read(p)]
     assert marked == []
 
@@ -214,12 +220,12 @@ def read(path: Path) -> bytes:
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = MachineConfig()
     with pytest.raises(NotFoundError, match="no such kernel image"):
-        run_machine(tmp_path / "none", tmp_path, b"", config, TCG, crash_sign=lambda _: False)
+        run_machine(tmp_path / "none", tmp_path, PAYLOAD, config, TCG, crash_sign=lambda _: False)
     kernel = tmp_path / "kernel"
     kernel.touch()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NotFoundError, match="apt-get install qemu-system-x86"):
-        run_machine(kernel, kernel, b"", config, TCG, crash_sign=lambda _: False)
+        run_machine(kernel, kernel, PAYLOAD, config, TCG, crash_sign=lambda _: False)
 
 
 def test_the_probe_without_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

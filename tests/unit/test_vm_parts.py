@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstbad.errors import UserError
+from firstbad.payload import File, Payload
 from firstbad.vm import Acceleration, MachineConfig, console, cpio, initramfs, protocol
 from firstbad.vm.architecture import qemu_command
 from firstbad.vm.console import Console
@@ -74,6 +75,31 @@ def test_frames_survive_any_cutting(frames: list[tuple[bytes, bytes]], piece: in
 def test_a_giant_frame_is_refused_before_it_is_kept() -> None:
     with pytest.raises(protocol.ProtocolError):
         list(protocol.Decoder().feed(b"O\xff\xff\xff\xff"))
+
+
+def test_a_payload_as_frames() -> None:
+    payload = Payload((File("a", b"x", 0o644), File("/bin/b", b"")), ("/tmp/a", "", "é"), (("K", "v=1"),))
+    frames = list(protocol.Decoder().feed(protocol.frames_of(payload)))
+    assert [f.type for f in frames] == [b"F", b"F", b"C"]
+    assert frames[0].payload == b"\xa4\x01\0\0\x06\0\0\0/tmp/ax"
+    assert frames[1].payload == b"\xed\x01\0\0\x06\0\0\0/bin/b"
+    assert frames[2].payload == b"\3\0\0\0\1\0\0\0/tmp/a\0\0\xc3\xa9\0K=v=1\0"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Payload((), ()),
+        Payload((), ("/bin/x", "a\0b")),
+        Payload((), ("/bin/x", *"y" * 300)),
+        Payload((), ("/bin/x", "y" * 70_000)),
+        Payload((File("a/../../init", b""),), ("/bin/x",)),
+        Payload((File("a" * 300, b""),), ("/bin/x",)),
+    ],
+)
+def test_a_payload_that_init_would_not_take(payload: Payload) -> None:
+    with pytest.raises(ValueError, match=r"machine|NUL"):
+        protocol.frames_of(payload)
 
 
 @pytest.mark.parametrize(("status", "code"), [(0, 0), (3 << 8, 3), (9, 137), (11 | 128, 139)])

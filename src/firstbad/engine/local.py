@@ -26,7 +26,7 @@ class LocalEngine:
         self.machines = machines or max(2, (os.cpu_count() or 1) // 2)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.reproducer: Reproducer = prepare(repro, home.machines)
-        self._program = self.reproducer.program.read_bytes()
+        self._payload = self.reproducer.payload()
         self._initramfs = build_initramfs(home.machines)
         self._spec = spec
         self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
@@ -57,7 +57,7 @@ class LocalEngine:
         return run_machine(
             request.kernel,
             self._initramfs,
-            self._program,
+            self._payload,
             request.machine,
             acceleration,
             crash_sign=first_sign,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from firstbad.errors import NotFoundError, UserError
+from firstbad.payload import DIRECTORY, File, Payload
 from firstbad.repro.compiler import FLAGS, compile_c
 
+PROGRAM = "reproducer"
 _ELF = b"\x7fELF"
 _LARGEST = 64 << 20
 
@@ -18,13 +20,21 @@ _LARGEST = 64 << 20
 class Reproducer:
     """A reproducer that is ready to run.
 
-    ``source``: what was named; ``program``: a static executable; ``digest``: SHA-256 (hex) of the source.
+    ``source``: what was named; ``digest``: SHA-256 (hex) of the source; ``files``: by their names in the machine,
+    where they are kept here; ``command``: what is run there.
     """
 
     source: Path
     kind: Literal["c", "program"]
-    program: Path
     digest: str
+    files: tuple[tuple[str, Path], ...]
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def payload(self) -> Payload:
+        """All that a machine is sent, read from the kept files."""
+        files = (File(name, path.read_bytes()) for name, path in self.files)
+        return Payload(tuple(files), self.command, self.environment)
 
 
 def prepare(source: Path, directory: Path, *, compiler: str = "gcc") -> Reproducer:
@@ -50,7 +60,7 @@ def prepare(source: Path, directory: Path, *, compiler: str = "gcc") -> Reproduc
     if not program.exists():
         directory.mkdir(parents=True, exist_ok=True)
         _write_whole(program, data if kind == "program" else compile_c(data, str(source), compiler))
-    return Reproducer(source, kind, program, digest)
+    return Reproducer(source, kind, digest, ((PROGRAM, program),), (f"{DIRECTORY}/{PROGRAM}",))
 
 
 def _read(source: Path) -> bytes:

@@ -4,7 +4,7 @@ import selectors
 import socket
 from collections.abc import Iterator
 
-from firstbad.vm.protocol import Decoder, Frame, encode
+from firstbad.vm.protocol import Decoder, Frame
 
 _BLOCK = 1 << 16
 
@@ -22,9 +22,9 @@ class Control:
         """What a selector is to wait for."""
         return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outgoing else 0)
 
-    def send(self, kind: bytes, payload: bytes = b"") -> None:
-        """Queues a frame and sends what goes out at once."""
-        self._outgoing = memoryview(bytes(self._outgoing) + encode(kind, payload))
+    def send(self, frames: bytes) -> None:
+        """Queues frames and sends what goes out at once."""
+        self._outgoing = memoryview(bytes(self._outgoing) + frames)
         self.flush()
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs one program in one machine, and watches how it ends."""
+"""Runs one command in one machine, and watches how it ends."""
 
 import selectors
 import socket
@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from firstbad.payload import Payload
 from firstbad.vm import protocol
 from firstbad.vm.console import Console
 from firstbad.vm.control import Control
@@ -31,7 +32,7 @@ _MESSAGES_KEPT = 8192
 def run_machine(
     kernel: Path,
     initramfs: Path,
-    program: bytes,
+    payload: Payload,
     config: MachineConfig,
     acceleration: Acceleration,
     *,
@@ -39,7 +40,7 @@ def run_machine(
     console_path: Path | None = None,
     cancel: threading.Event | None = None,
 ) -> MachineRun:
-    """Boots ``kernel``, runs ``program`` (the bytes of a static executable) and returns what was seen.
+    """Boots ``kernel``, runs ``payload`` and returns what was seen.
 
     ``crash_sign`` is asked about each new piece of the console (whole lines, with up to 4 KiB before them);
     the run ends at the first crash. ``console_path`` receives the console as it is printed. Blocks for at
@@ -47,12 +48,14 @@ def run_machine(
     threads. Nothing is left behind: the machine is gone when this returns, raises, or is killed.
 
     Raises NotFoundError when kernel, initramfs or QEMU is missing, UserError for an unknown architecture,
-    InfrastructureError when no process can be started. Everything later is in ``MachineRun.ended``.
+    ValueError for a payload that init would not take, InfrastructureError when no process can be started.
+    Everything later is in ``MachineRun.ended``.
     """
+    frames = protocol.frames_of(payload)
     with ExitStack() as stack:
         console = stack.enter_context(Console(crash_sign, console_path))
         qemu = stack.enter_context(started(kernel, initramfs, config, acceleration))
-        watch = _Watch(qemu, console, config, program, cancel)
+        watch = _Watch(qemu, console, config, frames, cancel)
         watch.run()
         return watch.result()
 
@@ -88,10 +91,10 @@ class _Watch:
         qemu: Qemu,
         console: Console,
         config: MachineConfig,
-        program: bytes | None,
+        payload: bytes | None,
         cancel: threading.Event | None,
     ) -> None:
-        self._qemu, self._console, self._config, self._program = qemu, console, config, program
+        self._qemu, self._console, self._config, self._payload = qemu, console, config, payload
         self._cancel = cancel or threading.Event()
         self._control = Control(qemu.control)
         self._messages = bytearray()
@@ -129,7 +132,7 @@ class _Watch:
     def result(self) -> MachineRun:
         """What was seen, after ``run``."""
         stop = self._stop or "broken"
-        booted = self._run_at is not None or (self._program is None and self._hello_at is not None)
+        booted = self._run_at is not None or (self._payload is None and self._hello_at is not None)
         facts = Facts(stop, booted, self._returncode, bytes(self._messages), self._broken)
         ended, detail = classify(facts, self._console)
         end = self._ended_at if self._console.crash_at is None else self._console.crash_at
@@ -194,19 +197,20 @@ class _Watch:
                 self._stop = "silent"
 
     def _ask(self, phase: _Phase) -> None:
-        self._send(protocol.PING)
+        self._send(protocol.encode(protocol.PING))
         self._enter(phase, self._config.answer_seconds)
 
     # -- frames from the guest
 
-    def _on_hello(self, release: bytes) -> None:
+    def _on_hello(self, text: bytes) -> None:
+        protocol.release(text)
         if self._hello_at is not None:
             return
         self._hello_at = self._now
-        if self._program is None:
+        if self._payload is None:
             self._end_of_program, self._stop = self._now, "finished"
         else:
-            self._send(protocol.PROGRAM, self._program)
+            self._send(self._payload)
 
     def _on_started(self, _: bytes) -> None:
         if self._run_at is None:
@@ -287,8 +291,8 @@ class _Watch:
         else:
             self._forget(self._qemu.control)
 
-    def _send(self, kind: bytes, payload: bytes = b"") -> None:
-        self._control.send(kind, payload)
+    def _send(self, frames: bytes) -> None:
+        self._control.send(frames)
         if self._control.open:
             self._selector.modify(self._qemu.control, self._control.events(), self._serve_control)
 

@@ -7,10 +7,20 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from firstbad.payload import File, Payload
+
+VERSION = 2
+"""The first byte of HELLO. Counts up with each change that the other side would misread."""
+
 HELLO, STARTED, EXITED, DONE, PONG, OUTPUT = b"H", b"S", b"X", b"D", b"P", b"O"
-PROGRAM, PING = b"R", b"p"
+FILE, COMMAND, PING = b"F", b"C", b"p"
 
 _HEAD = struct.Struct("<cI")
+_PAIR = struct.Struct("<II")
+_LONGEST_NAME = 255
+_LONGEST_COMMAND = 60_000
+_MOST_WORDS = 250
+"""What init takes; it says so and stops where a frame from the host is larger."""
 _LONGEST = 1 << 16
 """No frame of our init is longer. A guest is hostile: it may not make us keep 4 GiB."""
 
@@ -30,6 +40,37 @@ class Frame:
 def encode(kind: bytes, payload: bytes = b"") -> bytes:
     """The bytes of one frame; ``kind`` is one byte."""
     return _HEAD.pack(kind, len(payload)) + payload
+
+
+def release(hello: bytes) -> str:
+    """The kernel's release from a ``HELLO`` frame. Raises ProtocolError when init speaks another version."""
+    if hello[:1] != bytes([VERSION]):
+        raise ProtocolError(f"our init speaks version {hello[:1].hex() or 'none'} of the protocol, not {VERSION}")
+    return hello[1:].decode(errors="replace")
+
+
+def frames_of(payload: Payload) -> bytes:
+    """A payload as frames: its files, then its command. Raises ValueError for what init would not take."""
+    return b"".join([*map(_file, payload.files), _command(payload)])
+
+
+def _file(file: File) -> bytes:
+    """Permissions, the path's length, the path, the contents."""
+    path = file.path.encode()
+    if len(path) > _LONGEST_NAME or b"\0" in path or b".." in path.split(b"/"):
+        raise ValueError(f"not a path for a file in the machine: {file.path!r}")
+    return encode(FILE, _PAIR.pack(file.mode & 0o7777, len(path)) + path + file.data)
+
+
+def _command(payload: Payload) -> bytes:
+    """How many arguments and variables there are, then each of them with a NUL behind it."""
+    words = [*payload.command, *(f"{name}={value}" for name, value in payload.environment)]
+    text = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
+    if not payload.command or text.count(b"\0") != len(words):
+        raise ValueError("a command needs words without NUL")
+    if len(words) > _MOST_WORDS or len(text) > _LONGEST_COMMAND:
+        raise ValueError(f"a command of {len(words)} words and {len(text)} bytes is too long for the machine")
+    return encode(COMMAND, _PAIR.pack(len(payload.command), len(payload.environment)) + text)
 
 
 class Decoder:

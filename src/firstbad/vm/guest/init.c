@@ -1,10 +1,14 @@
 /*
- * PID 1 of a test machine: receives one program over a virtio-serial port, runs it, tells how it ended.
+ * PID 1 of a test machine: receives files and a command over a virtio-serial port, runs it, tells how it ended.
  *
  * Frames in both directions: one type byte, the payload's length (32 bits, little endian), the payload.
- *   guest to host: H hello (kernel release)   S the program starts    X its main process ended (wait status)
+ *   guest to host: H hello (VERSION, kernel release)
+ *                  S the program starts       X its main process ended (wait status)
  *                  D nothing of it is left    P answer to a ping      O the end of its output
- *   host to guest: R the program              p ping
+ *   host to guest: F a file: permissions, the path's length (32 bits each), the absolute path, the contents
+ *                  C the command, after its files: how many arguments, how many variables (32 bits each),
+ *                    then each of them with a NUL behind it
+ *                  p ping
  * The host hanging up is the order to stop the machine. The console belongs to the kernel: this program
  * writes there only when it has no other way to say what is wrong.
  *
@@ -37,7 +41,11 @@
 
 #define PORT_NAME "firstbad.control"
 #define PORTS "/sys/class/virtio-ports"
-#define PROGRAM "/tmp/reproducer"
+#define VERSION 2
+#define DIRECTORY "/tmp"
+#define NAME_LONGEST 255
+#define COMMAND_LONGEST 65536
+#define WORDS_MOST 256
 #define OUTPUT_KEPT 4096
 #define PORT_WAIT_MS 20000
 
@@ -60,6 +68,11 @@ static const struct {
 	{"binfmt_misc", "/proc/sys/fs/binfmt_misc"},
 };
 
+#define OWN_VARIABLES 3
+static char *arguments[WORDS_MOST + 1];
+static char *environment[OWN_VARIABLES + WORDS_MOST + 1] = {
+	"PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=" DIRECTORY, "TERM=dumb"};
+
 static int port = -1;
 static char output[OUTPUT_KEPT];
 static size_t output_end; /* bytes ever written; the ring holds the last OUTPUT_KEPT of them */
@@ -81,6 +94,12 @@ static void die(const char *what)
 	if (console >= 0 && write(console, line, (size_t)length) < 0)
 		_exit(1); /* PID 1 ending is a panic: louder than silence */
 	stop_machine();
+}
+
+static void refuse(const char *what)
+{
+	errno = EPROTO;
+	die(what);
 }
 
 static void mount_all(void)
@@ -224,6 +243,11 @@ static void put32(unsigned char *at, uint32_t value)
 		at[i] = (unsigned char)(value >> (8 * i));
 }
 
+static uint32_t get32(const unsigned char *at)
+{
+	return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
 static void send_frame(char type, const void *payload, uint32_t size)
 {
 	unsigned char head[5] = {(unsigned char)type};
@@ -239,7 +263,7 @@ static uint32_t receive_head(char *type)
 
 	port_read(head, sizeof head);
 	*type = (char)head[0];
-	return head[1] | (uint32_t)head[2] << 8 | (uint32_t)head[3] << 16 | (uint32_t)head[4] << 24;
+	return get32(head + 1);
 }
 
 static void send_output(void)
@@ -252,33 +276,102 @@ static void send_output(void)
 	send_frame('O', text, (uint32_t)kept);
 }
 
-static void receive_program(void)
+static void make_parents(char *path)
+{
+	for (char *at = path + 1; (at = strchr(at, '/')); at++) {
+		*at = 0;
+		mkdir(path, 0755);
+		*at = '/';
+	}
+}
+
+static void receive_file(uint32_t left)
 {
 	static char block[65536];
-	char type;
-	uint32_t left = receive_head(&type);
-	int fd = open(PROGRAM, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	unsigned char head[8];
+	char path[NAME_LONGEST + 1];
+	uint32_t length;
+	int fd;
 
-	if (type != 'R')
-		errno = EPROTO;
-	if (fd < 0 || type != 'R')
-		die("can't take the program");
+	if (left < sizeof head)
+		refuse("a short file frame");
+	port_read(head, sizeof head);
+	left -= (uint32_t)sizeof head;
+	length = get32(head + 4);
+	if (!length || length > NAME_LONGEST || length > left)
+		refuse("a file's path is too long");
+	port_read(path, length);
+	left -= length;
+	path[length] = 0;
+	make_parents(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		die(path);
 	while (left) {
 		size_t size = left < sizeof block ? left : sizeof block;
 
 		port_read(block, size);
 		if (write(fd, block, size) != (ssize_t)size)
-			die("can't write the program");
+			die(path);
 		left -= (uint32_t)size;
 	}
+	fchmod(fd, get32(head) & 07777);
 	/* Still open for writing, execve would say ETXTBSY. */
 	close(fd);
 }
 
+/* Cuts the strings that begin at *at into words, ended by NULL. */
+static void cut(char **words, uint32_t count, char **at, const char *end)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		char *nul = memchr(*at, 0, (size_t)(end - *at));
+
+		if (!nul)
+			refuse("a command frame is cut off");
+		*words++ = *at;
+		*at = nul + 1;
+	}
+	*words = NULL;
+}
+
+static void receive_command(uint32_t size)
+{
+	static char text[COMMAND_LONGEST];
+	unsigned char head[8];
+	char *at = text;
+	uint32_t count, variables;
+
+	if (size < sizeof head || size - sizeof head > sizeof text)
+		refuse("a command frame of this size");
+	port_read(head, sizeof head);
+	size -= (uint32_t)sizeof head;
+	port_read(text, size);
+	count = get32(head);
+	variables = get32(head + 4);
+	if (!count || count > WORDS_MOST || variables > WORDS_MOST)
+		refuse("a command of so many words");
+	cut(arguments, count, &at, text + size);
+	cut(environment + OWN_VARIABLES, variables, &at, text + size);
+}
+
+static void receive_payload(void)
+{
+	char type;
+
+	do {
+		uint32_t size = receive_head(&type);
+
+		if (type == 'F')
+			receive_file(size);
+		else if (type == 'C')
+			receive_command(size);
+		else
+			refuse("unexpected frame before the command");
+	} while (type != 'C');
+}
+
 static void run_child(int out)
 {
-	char *arguments[] = {PROGRAM, NULL};
-	char *environment[] = {"PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/tmp", "TERM=dumb", NULL};
 	struct rlimit no_core = {0, 0};
 	sigset_t none;
 	int in = open("/dev/null", O_RDONLY);
@@ -293,8 +386,8 @@ static void run_child(int out)
 	dup2(out, 2);
 	if (in > 2)
 		close(in);
-	if (chdir("/tmp") == 0)
-		execve(PROGRAM, arguments, environment);
+	if (chdir(DIRECTORY) == 0)
+		execve(arguments[0], arguments, environment);
 	dprintf(2, "firstbad-init: can't execute the program: %s\n", strerror(errno));
 	_exit(127);
 }
@@ -349,10 +442,8 @@ static void answer(void)
 	char type;
 	uint32_t size = receive_head(&type);
 
-	if (type != 'p' || size != 0) {
-		errno = EPROTO;
-		die("unexpected frame");
-	}
+	if (type != 'p' || size != 0)
+		refuse("unexpected frame");
 	send_output();
 	send_frame('P', NULL, 0);
 }
@@ -391,6 +482,7 @@ int main(void)
 {
 	struct sigaction action = {.sa_handler = on_child};
 	struct utsname name;
+	char hello[1 + sizeof name.release] = {VERSION};
 	sigset_t child_signal, before;
 	pid_t child;
 	int out;
@@ -406,8 +498,9 @@ int main(void)
 	sigprocmask(SIG_BLOCK, &child_signal, &before);
 	memset(&name, 0, sizeof name);
 	uname(&name);
-	send_frame('H', name.release, (uint32_t)strlen(name.release));
-	receive_program();
+	memcpy(hello + 1, name.release, sizeof name.release);
+	send_frame('H', hello, (uint32_t)strlen(hello));
+	receive_payload();
 	/* Said before the fork: the program's first system call may be the last of this kernel. */
 	send_frame('S', NULL, 0);
 	child = start_program(&out);
