@@ -11,6 +11,7 @@ from firstbad.report.maintainers import (
     parse_maintainers,
     recipients_of_commit,
 )
+from firstbad.report.maintainers_file import Maintainers
 from firstbad.report.recipients import recipients
 
 MESSAGE = """\
@@ -135,3 +136,14 @@ def test_maintainers_are_asked_when_the_message_names_few(tmp_path: Path) -> Non
     assert few == (["dev@example.org", "main@example.org"], [])
     many = recipients_of_commit(MESSAGE, "dev@example.org", tmp_path, show)
     assert many == recipients(MESSAGE, "dev@example.org")
+
+
+def test_maintainers_read_from_git_say_the_same() -> None:
+    known = Maintainers.parse(
+        "WIDGETS\nM:\tMain <old@example.org>\nS:\tMaintained\nF:\twidget.c\n",
+        "Main <main@example.org> <old@example.org>\n",
+    )
+    show = "--- a/widget.c\n+++ b/widget.c\n"
+    few = recipients_of_commit("x", "dev@example.org", known, show)
+    assert few == (["dev@example.org", "main@example.org"], [])
+    assert recipients_of_commit("x", "dev@example.org", None, show) == (["dev@example.org"], [])

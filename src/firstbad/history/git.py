@@ -109,15 +109,16 @@ class Repo:
 
     def show(self, revision: str) -> str:
         """The commit as ``git bisect`` prints the culprit: header, message, stat; no diff."""
-        return self.git(
-            "show",
-            "--no-color",
-            "--stat=128",
-            "--no-show-signature",
-            "--format=medium",
-            "--end-of-options",
-            revision,
-        ).rstrip("\n")
+        return self._show("--stat=128", revision)
+
+    def patch(self, revision: str) -> str:
+        """The commit with its diff (of a merge: to all parents, combined)."""
+        return self._show("--patch", revision)
+
+    def _show(self, what: str, revision: str) -> str:
+        # A repository's own configuration may name programs for diffs: none of them is run.
+        plain = ("--no-color", "--no-show-signature", "--no-ext-diff", "--no-textconv", "--format=medium")
+        return self.git("show", *plain, what, "--end-of-options", revision).rstrip("\n")
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether ``old`` is ``new`` or one of its ancestors; full hashes."""

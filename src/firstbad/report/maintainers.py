@@ -26,11 +26,18 @@ _ENOUGH = 3  # recipients that a commit's own message names; its maintainers are
 
 
 def recipients_of_commit(
-    message: str, author_email: str, tree: Path, show: str, *, trusted: bool = False, timeout: float = _TIMEOUT
+    message: str,
+    author_email: str,
+    tree: Path | Maintainers | None,
+    show: str,
+    *,
+    trusted: bool = False,
+    timeout: float = _TIMEOUT,
 ) -> tuple[list[str], list[str]]:
     """To and Cc for a commit: those its message names; if that are fewer than three, its maintainers, too.
 
-    ``show`` is the commit as ``git show`` prints it, patch included.
+    ``show`` is the commit as ``git show`` prints it, patch included; ``tree`` where a MAINTAINERS lies, or what was
+    read from one already (None: there is none).
     """
     to, cc = recipients(message, author_email)
     if len(to) + len(cc) >= _ENOUGH:
@@ -59,9 +66,11 @@ def maintainers_of_file(
 
 
 def maintainers_of_commit(
-    tree: Path, commit_show_text: str, timeout: float = _TIMEOUT, *, trusted: bool = False
+    tree: Path | Maintainers | None, commit_show_text: str, timeout: float = _TIMEOUT, *, trusted: bool = False
 ) -> tuple[list[str], list[str]]:
     """To and Cc for a commit given as ``git show`` prints it, patch included; both empty if nobody is known."""
+    if not isinstance(tree, Path):
+        return to_and_cc(tree.of_patch(commit_show_text, timeout)) if tree else ([], [])
     if trusted:
         to, cc = _ask(tree, ["--git-min-percent=20"], commit_show_text, timeout, enough=3)
         if to or cc:

@@ -140,6 +140,12 @@ class Maintainers:
         text = _read(tree / "MAINTAINERS")
         return None if text is None else cls(parse_sections(text), _read(tree / ".mailmap") or "", tree)
 
+    @classmethod
+    def parse(cls, text: str, mailmap: str = "") -> "Maintainers":
+        """Those of a revision's MAINTAINERS and .mailmap, read from git. Without the tree a directory that is named
+        without its slash is taken for a file, and bindings (.yaml) do not name their maintainers."""
+        return cls(parse_sections(text[:_MAX_FILE]), mailmap[:_MAX_FILE])
+
     def of_file(self, file: str) -> list[Person]:
         """Who looks after a file (path within the tree; it need not exist), most specific subsystem first."""
         return self._people([*self._of_files([file])], [file])

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
 from firstbad.errors import InfrastructureError, UserError
-from firstbad.history.git import Repo
+from firstbad.history.git import Commit, Repo
 from firstbad.history.repository import GitHistory
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
-from firstbad.report import recipients
+from firstbad.report.maintainers import recipients_of_commit
+from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import find_question
@@ -296,7 +297,7 @@ class Bisection:
         }
         if finish.status == "found":
             culprit = self.repo.commit(finish.commits[0])
-            to, cc = recipients(culprit.message, culprit.author_email)
+            to, cc = self._recipients(culprit)
             data |= {
                 "title": culprit.title,
                 "show": self.repo.show(culprit.hash),
@@ -307,6 +308,12 @@ class Bisection:
                 "noop": self._is_noop(culprit.hash, culprit.parents),
             }
         self._record("finished", data)
+
+    def _recipients(self, culprit: Commit) -> tuple[list[str], list[str]]:
+        """Those whom the culprit names, and who maintains its files as the start commit's MAINTAINERS has it."""
+        text = self.repo.blob(self.question.start, "MAINTAINERS")
+        known = Maintainers.parse(text, self.repo.blob(self.question.start, ".mailmap") or "") if text else None
+        return recipients_of_commit(culprit.message, culprit.author_email, known, self.repo.patch(culprit.hash))
 
     def _is_noop(self, culprit: str, parents: tuple[str, ...]) -> bool:
         builds = self.state.builds
