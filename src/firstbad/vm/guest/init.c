@@ -48,6 +48,9 @@
 #define WORDS_MOST 256
 #define OUTPUT_KEPT 4096
 #define PORT_WAIT_MS 20000
+#define KMEMLEAK "/sys/kernel/debug/kmemleak"
+#define LEAK_MIN_AGE_MS 5100 /* mm/kmemleak.c, MSECS_MIN_AGE: nothing younger is reported */
+#define LEAKS_READ (64 << 10)
 
 static const struct {
 	const char *type, *where;
@@ -453,13 +456,89 @@ static void on_child(int signal_number)
 	(void)signal_number; /* only there to end ppoll */
 }
 
+/* The number of a kernel parameter "name=NUMBER"; 0 without it. */
+static int parameter(const char *name)
+{
+	char line[4096];
+	char *at = read_text("/proc/cmdline", line, sizeof line) < 0 ? NULL : strstr(line, name);
+
+	return at ? atoi(at + strlen(name)) : 0;
+}
+
+static time_t uptime(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+static void wait_ms(long milliseconds)
+{
+	struct timespec left = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static void kmemleak(const char *command)
+{
+	int fd = open(KMEMLEAK, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, command, strlen(command)) < 0)
+		die("can't use " KMEMLEAK " (CONFIG_DEBUG_KMEMLEAK?)");
+	close(fd);
+}
+
+/* What was leaked before the program starts is none of its business. */
+static void forget_leaks(void)
+{
+	kmemleak("scan=off");
+	kmemleak("scan");
+	wait_ms(LEAK_MIN_AGE_MS);
+	kmemleak("scan");
+	kmemleak("scan");
+	kmemleak("clear");
+}
+
+/* Says on the console what two scans found unreferenced: what one finds may be on its way between two places. */
+static void report_leaks(void)
+{
+	static char text[LEAKS_READ];
+	int console = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	int fd;
+	size_t size = 0;
+	ssize_t n;
+
+	kmemleak("scan");
+	wait_ms(LEAK_MIN_AGE_MS);
+	kmemleak("scan");
+	kmemleak("scan");
+	fd = open(KMEMLEAK, O_RDONLY | O_CLOEXEC);
+	/* The file gives one record at a read. */
+	while (size < sizeof text - 1 && (n = read(fd, text + size, sizeof text - 1 - size)) > 0)
+		size += (size_t)n;
+	close(fd);
+	for (char *at = strstr(text, "unreferenced object"), *next; at; at = next) {
+		next = strstr(at + 1, "unreferenced object");
+		dprintf(console, "BUG: memory leak\n%.*s", next ? (int)(next - at) : (int)strlen(at), at);
+	}
+	close(console);
+}
+
 static void serve(pid_t child, int out, const sigset_t *while_waiting)
 {
 	struct pollfd waits[2] = {{.fd = port, .events = POLLIN}, {.fd = out, .events = POLLIN}};
-	int done = 0;
+	/* A program that repeats itself for ever is ended before leaks are looked for. */
+	int leaks = parameter(" firstbad.leak="), done = 0;
+	time_t end = uptime() + leaks;
 
 	for (;;) {
-		if (ppoll(waits, 2, NULL, while_waiting) > 0) {
+		struct timespec second = {1, 0};
+
+		if (leaks && uptime() >= end)
+			kill(-1, SIGKILL);
+		if (ppoll(waits, 2, leaks ? &second : NULL, while_waiting) > 0) {
 			if (waits[0].revents & POLLIN)
 				answer();
 			else if (waits[0].revents & POLLHUP)
@@ -469,6 +548,9 @@ static void serve(pid_t child, int out, const sigset_t *while_waiting)
 		}
 		if (!done && reap(child)) {
 			done = 1;
+			if (leaks)
+				report_leaks();
+			leaks = 0;
 			while (waits[1].fd >= 0 && poll(&waits[1], 1, 0) > 0)
 				if (!collect_output(out))
 					waits[1].fd = -1;
@@ -501,6 +583,8 @@ int main(void)
 	memcpy(hello + 1, name.release, sizeof name.release);
 	send_frame('H', hello, (uint32_t)strlen(hello));
 	receive_payload();
+	if (parameter(" firstbad.leak="))
+		forget_leaks();
 	/* Said before the fork: the program's first system call may be the last of this kernel. */
 	send_frame('S', NULL, 0);
 	child = start_program(&out);
