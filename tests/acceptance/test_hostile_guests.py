@@ -90,7 +90,8 @@ from firstbad.payload import File, Payload
 from firstbad.vm import Acceleration, MachineConfig, console, run_machine
 console.HEAD_BYTES, console.TAIL_BYTES = HEAD, TAIL
 kernel, initramfs, program, path, config = sys.argv[1:]
-seen = run_machine(Path(kernel), Path(initramfs), Payload((File("guest", Path(program).read_bytes()),), ("/tmp/guest",)), MachineConfig(**json.loads(config)),
+payload = Payload((File("guest", Path(program).read_bytes()),), ("/tmp/guest",))
+seen = run_machine(Path(kernel), Path(initramfs), payload, MachineConfig(**json.loads(config)),
                    Acceleration("tcg", ""), crash_sign=first_sign, console_path=Path(path))
 sizes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
 print(json.dumps({"ended": seen.ended, "booted": seen.booted, "exit_status": seen.exit_status, "detail": seen.detail,

@@ -118,7 +118,7 @@ def test_a_wait_status_of_another_size_is_refused() -> None:
 def test_the_command_line() -> None:
     config = MachineConfig(cpus=3, memory_mb=700, append="kasan_multi_shot  a=b")
     words = qemu_command(Path("-odd,name"), Path("/i"), config, Acceleration("tcg", ""), 7)
-    assert words[:4] == ["setpriv", "--pdeathsig", "KILL", "--"]
+    assert words[:7] == ["setpriv", "--pdeathsig", "KILL", "--", "prlimit", "--core=0", "--fsize=0"]
     after = dict(pairwise(words))
     assert after["-kernel"] == str(Path.cwd() / "-odd,name")
     assert after["-smp"].startswith("3,sockets=3")

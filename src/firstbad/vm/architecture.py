@@ -45,6 +45,10 @@ def architecture(name: str) -> Architecture:
         raise UserError(f"no machine of architecture {name!r} (known: {known})") from None
 
 
+ADDRESSES_MB = 6 << 10
+"""MiB of addresses that QEMU may use beside the guest's memory: 1 GiB for translated code, and stacks and arenas of its
+threads, which are mostly never touched."""
+
 _ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
 
 
@@ -58,7 +62,10 @@ def qemu_command(
     machine = architecture(config.arch)
     append = " ".join([*machine.append, *config.append.split()])
     return [
-        *("setpriv", "--pdeathsig", "KILL", "--", machine.qemu),
+        *("setpriv", "--pdeathsig", "KILL", "--"),
+        # A guest may find a way to make QEMU write or grow: it writes no file, and its addresses are bounded.
+        *("prlimit", "--core=0", "--fsize=0", f"--as={(config.memory_mb + ADDRESSES_MB) << 20}", "--"),
+        machine.qemu,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         # A guest is hostile: whoever breaks out of it may not start processes.
         *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"),
