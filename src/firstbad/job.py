@@ -81,6 +81,12 @@ class Job(BaseModel):
     config: Path
     repro: Path
     commit: str = Field(default="HEAD", description="where the crash was seen")
+    commit_title: str = Field(
+        default="", description="title of 'commit': finds it again on the branch (HEAD; fix: head) after a rebase"
+    )
+    release_tags: list[str] = Field(
+        default_factory=list, description="what release tags look like, as in 'Ubuntu-{major}.{minor}.{patch}-{abi}'"
+    )
     head: str = Field(default="", description="fix only: tip of the branch where the crash is gone; empty: HEAD")
     title: str = Field(default="", description="crash title; empty: learned at the start commit")
     good: list[str] = Field(default_factory=list, description="cause: revisions known to be good; they are tested")

@@ -8,10 +8,10 @@ from tests.support.histories import History
 from tests.support.peer import shared
 
 from firstbad.history.git import Repo
+from firstbad.history.titles import canonical_title, find_by_title, fix_tags
 from firstbad.report.links import commit_link, file_link
 from firstbad.report.maintainers import parse_maintainers
 from firstbad.report.recipients import recipients
-from firstbad.report.titles import canonical_title, find_by_title, fix_tags
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,8 @@ def test_commits_are_found_by_title(table, tmp_path) -> None:
     assert found == dict(zip(asked, written.values(), strict=True))
 
 
-def test_the_newest_commit_of_the_branch_is_found(tmp_path) -> None:
+def test_the_newest_commit_of_the_branch_is_found(table, tmp_path) -> None:
+    assert len(table["titles_lookup_cases"]) == 3
     repo = History(tmp_path / "repo")
 
     def commit(title: str) -> str:

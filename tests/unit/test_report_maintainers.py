@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from firstbad.history.titles import canonical_title, fix_tags
 from firstbad.report.maintainers import maintainers_of_commit, maintainers_of_file
 from firstbad.report.maintainers_file import Maintainers, Person, parse_sections
 from firstbad.report.patterns import safe_regex, split_alternatives
-from firstbad.report.titles import canonical_title, fix_tags
 
 FILE = """\
 List of maintainers

@@ -24,6 +24,9 @@ class History(Protocol):
     def tag(self, commit: str) -> str:
         """The release tag that points at a commit, empty if none does."""
 
+    def by_title(self, title: str, tip: str) -> str:
+        """The newest commit of ``tip``'s history with this title, by canonical titles; empty where there is none."""
+
     def title(self, commit: str) -> str:
         """First line of the commit's message."""
 

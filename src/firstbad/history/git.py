@@ -3,6 +3,7 @@
 import os
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
@@ -17,6 +18,32 @@ class Commit:
     author_email: str
     message: str
     parents: tuple[str, ...]
+    author_name: str
+    date: datetime
+    """When it was written, by the author's clock and time zone."""
+    commit_date: datetime
+    """When it was committed to the tree that it lies in."""
+
+
+# Set where we are called by git itself (a hook, an alias, `git bisect run`): about another repository than ours.
+_ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
+COMMIT_FORMAT = "%H%x00%P%x00%ae%x00%an%x00%aI%x00%cI%x00%s%x00%B"
+_NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+def parse_commit(text: str) -> Commit:
+    """A commit from what git prints with ``COMMIT_FORMAT``. Raises ValueError for anything else."""
+    full, parents, email, name, date, commit_date, title, message = text.split("\0", 7)
+    words = tuple(parents.split())
+    return Commit(full, title, email, message.rstrip("\n"), words, name, _date(date), _date(commit_date))
+
+
+def _date(text: str) -> datetime:
+    # Git prints what a broken commit says, which may be no date at all.
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return _NEVER
 
 
 class Repo:
@@ -51,7 +78,7 @@ class Repo:
             *args,
         ]
         env = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in _ANOTHER},
             **(env or {}),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_PAGER": "cat",
@@ -100,12 +127,11 @@ class Repo:
             "log",
             "-1",
             "--no-show-signature",
-            "--format=%H%x00%P%x00%ae%x00%s%x00%B",
+            f"--format={COMMIT_FORMAT}",
             "--end-of-options",
             self.resolve(revision),
         )
-        full, parents, email, title, message = text.split("\0", 4)
-        return Commit(full, title, email, message.rstrip("\n"), tuple(parents.split()))
+        return parse_commit(text)
 
     def show(self, revision: str) -> str:
         """The commit as ``git bisect`` prints the culprit: header, message, stat; no diff."""
@@ -119,6 +145,13 @@ class Repo:
         # A repository's own configuration may name programs for diffs: none of them is run.
         plain = ("--no-color", "--no-show-signature", "--no-ext-diff", "--no-textconv", "--format=medium")
         return self.git("show", *plain, what, "--end-of-options", revision).rstrip("\n")
+
+    def contains(self, tip: str, commit: str) -> bool:
+        """Whether a commit, by any name, is ``tip`` or one of its ancestors; an unknown one is not."""
+        try:
+            return self.is_ancestor(self.resolve(commit), self.resolve(tip))
+        except NotFoundError:
+            return False
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether ``old`` is ``new`` or one of its ancestors; full hashes."""

@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from firstbad.history.git import Repo
 from firstbad.history.graph import Range, read_range, touched_files
-from firstbad.history.releases import parse_tag, previous_releases
+from firstbad.history.releases import TagRule, Version, previous_releases, releases_at
+from firstbad.history.titles import find_by_title
 
 
 class GitHistory:
-    """Implements ``firstbad.history.base.History``; commits are full hashes."""
+    """Implements ``firstbad.history.base.History``; commits are full hashes.
 
-    def __init__(self, repo: Repo) -> None:
-        self.repo = repo
+    ``rule`` is what release tags look like; releases older than ``oldest`` are left out, since they can't be tested.
+    """
+
+    def __init__(self, repo: Repo, rule: TagRule | None = None, oldest: Version | None = None) -> None:
+        self.repo, self.rule, self.oldest = repo, rule, oldest
         self._ranges: dict[tuple[str, ...], Range] = {}
         self._touched: dict[tuple[str, ...], Mapping[str, frozenset[str]]] = {}
         self._releases: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -31,15 +35,18 @@ class GitHistory:
     def releases(self, commit: str) -> tuple[tuple[str, str], ...]:
         """(tag, commit) of the final releases that ``commit`` contains and is not itself, newest first."""
         if commit not in self._releases:
-            found = previous_releases(self.repo, commit)
+            found = previous_releases(self.repo, commit, self.rule, self.oldest)
             self._releases[commit] = tuple((release.tag, self.repo.resolve(release.tag)) for release in found)
         return self._releases[commit]
 
     def tag(self, commit: str) -> str:
         """The release tag that points at a commit, empty if none does."""
-        tags = self.repo.git("tag", "--list", "v*", "--points-at", commit).split()
-        found = [release for tag in tags if (release := parse_tag(tag))]
-        return max(found).tag if found else ""
+        found = releases_at(self.repo, commit, self.rule)
+        return found[0].tag if found else ""
+
+    def by_title(self, title: str, tip: str) -> str:
+        """The newest commit of ``tip``'s last years with this title; empty where there is none."""
+        return find_by_title(self.repo, [title], tip).get(title, "")
 
     def title(self, commit: str) -> str:
         """First line of the commit's message."""

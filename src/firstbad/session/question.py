@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from firstbad.errors import UserError
+from firstbad.errors import NotFoundError, UserError
 from firstbad.history.base import History
 from firstbad.job import Job
 
@@ -26,12 +26,16 @@ class Question:
     """Paths that the culprit probably touches."""
     priors: bool = True
     """Use what history knows of culprits; without, all commits are alike."""
+    rewritten: str = ""
+    """What the job calls the start commit, where that does not exist any more and it was found by its title."""
 
 
 def find_question(history: History, job: Job) -> Question:
     """Resolve what the job names. Raises UserError, NotFoundError before anything is built."""
-    start = history.resolve(job.commit)
-    question = Question(job.kind, start, target=job.target, paths=tuple(job.path), priors=job.priors)
+    start, rewritten = _start(history, job)
+    question = Question(
+        job.kind, start, target=job.target, paths=tuple(job.path), priors=job.priors, rewritten=rewritten
+    )
     if job.kind == "fix":
         head = history.resolve(job.head or "HEAD")
         if head == start:
@@ -51,3 +55,20 @@ def find_question(history: History, job: Job) -> Question:
     if not good and not history.releases(start):
         raise UserError(f"no release tags before {start[:12]}: name a revision without the bug with --good")
     return replace(question, good=good)
+
+
+def _start(history: History, job: Job) -> tuple[str, str]:
+    """The start commit, and its name in the job if it was rewritten since (linux-next is, every day)."""
+    try:
+        return history.resolve(job.commit), ""
+    except NotFoundError:
+        if not job.commit_title:
+            raise
+    tip = history.resolve(job.head or "HEAD")
+    found = history.by_title(job.commit_title, tip)
+    if not found:
+        raise NotFoundError(
+            f"unknown revision: {job.commit}, and {job.head or 'HEAD'} has no commit titled {job.commit_title!r}; "
+            f"name the commit that took its place with --commit"
+        )
+    return found, job.commit

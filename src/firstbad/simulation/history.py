@@ -79,6 +79,10 @@ class SimHistory:
         found = [release for tag, title in self.tags.items() if title == commit and (release := parse_tag(tag))]
         return max(found).tag if found else ""
 
+    def by_title(self, title: str, tip: str) -> str:
+        """The commit with this title, which is its name, if ``tip`` contains it; empty otherwise."""
+        return title if title in self.index and self.is_ancestor(title, tip) else ""
+
     def title(self, commit: str) -> str:
         """First line of the commit's message: its name."""
         return commit

@@ -1,7 +1,7 @@
 """Commits by their titles and tags: the same change in several trees, and the fixes of a reported bug."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from firstbad.history.git import Repo
 
@@ -31,6 +31,19 @@ def fix_tags(message: str, address: str) -> list[str]:
     return list(dict.fromkeys(each[1] for each in found if each))
 
 
+def titled(repo: Repo, since: str, tips: Iterable[str], excluded: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+    """(commit, canonical title) of what ``tips`` contain and ``excluded`` do not, newest first.
+
+    Both are full hashes; ``since`` is a date as git reads it. Some seconds for a million commits: ask once.
+    """
+    without = [f"^{commit}" for commit in excluded]
+    log = repo.git("log", "--format=%H%x00%s", f"--since={since}", "--end-of-options", *tips, *without)
+    for line in log.split("\n"):
+        commit, _, title = line.partition("\0")
+        if commit:
+            yield commit, canonical_title(title)
+
+
 def find_by_title(repo: Repo, titles: Iterable[str], tip: str = "HEAD", years: int = _YEARS) -> dict[str, str]:
     """The newest commit of ``tip``'s history for each title (as asked for) that it has, by canonical title.
 
@@ -38,11 +51,8 @@ def find_by_title(repo: Repo, titles: Iterable[str], tip: str = "HEAD", years: i
     NotFoundError for an unusable ``tip``.
     """
     asked = {canonical_title(title): title for title in titles}
-    log = repo.git("log", "--format=%H%x00%s", f"--since={years}.years", "--end-of-options", repo.resolve(tip))
     found: dict[str, str] = {}
-    for line in log.splitlines():
-        commit, _, title = line.partition("\0")
-        wanted = asked.get(canonical_title(title))
-        if wanted is not None:
-            found.setdefault(wanted, commit)
+    for commit, title in titled(repo, f"{years}.years", [repo.resolve(tip)]):
+        if title in asked:
+            found.setdefault(asked[title], commit)
     return found
