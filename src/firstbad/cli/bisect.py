@@ -10,13 +10,11 @@ from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.errors import FirstbadError
-from firstbad.history.git import Repo
-from firstbad.history.repository import GitHistory
 from firstbad.home import Home, home
 from firstbad.job import BugClass, Job, load_job, make_job
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
-from firstbad.session import Bisection, find_question
+from firstbad.session import Bisection, find_question, history_of
 from firstbad.store import Store
 
 _PATH = click.Path(path_type=Path)
@@ -38,6 +36,7 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
             ),
             click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
             click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
+            click.option("--commit-title", help="title of --commit: finds it again where it was rewritten by a rebase"),
             click.option("--title", help="crash title  [default: what the start commit shows most often]"),
             click.option(
                 "--class",
@@ -115,7 +114,7 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
 
 def check(job: Job, place: Home) -> None:
     """Find out what is wrong with a job before anything of it is kept. Raises UserError."""
-    find_question(GitHistory(Repo(job.repo)), job)
+    find_question(history_of(job), job)
     prepare(job.repro, place.machines)
     if job.build.toolchain:
         choose(None, job.build.toolchain)
@@ -126,7 +125,7 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     for key in ("repo", "config", "repro"):
         if options[key] is not None:
             data[key] = str(options[key])
-    for key in ("commit", "title", "target", "head"):
+    for key in ("commit", "commit_title", "title", "target", "head"):
         if options.get(key) is not None:
             data[key] = options[key]
     for key in ("good", "path"):

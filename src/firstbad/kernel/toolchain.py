@@ -79,3 +79,12 @@ def _package(rule: dict[str, Any], target: Architecture) -> str:
 def names() -> list[str]:
     """All toolchains of the data file."""
     return [rule["name"] for rule in data.load("toolchains.toml")["toolchain"]]
+
+
+def oldest(wanted: str = "", arch: str = DEFAULT) -> data.Version | None:
+    """The oldest release that an installed compiler builds, or the one that is ``wanted``; None: no bound is known."""
+    target = architecture(arch)
+    rules = [rule for rule in data.load("toolchains.toml")["toolchain"]
+             if (rule["name"] == wanted if wanted else rule["name"].startswith("gcc"))]  # fmt: skip
+    bounds = [rule.get("from") for rule in rules if _installed(rule, target)]
+    return min((data.version_of(bound) for bound in bounds if bound), default=None) if all(bounds) else None

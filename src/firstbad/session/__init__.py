@@ -2,7 +2,7 @@
 
 from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
 from firstbad.session.log import bisection_log
-from firstbad.session.question import find_question
+from firstbad.session.question import find_question, history_of
 from firstbad.session.state import State, Test, fold
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "bisection_log",
     "find_question",
     "fold",
+    "history_of",
     "is_running",
     "verdict_of",
 ]

@@ -15,7 +15,6 @@ from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Commit, Repo
-from firstbad.history.repository import GitHistory
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.kernel.artifacts import Artifacts, Built
@@ -24,7 +23,7 @@ from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, to_event
-from firstbad.session.question import find_question
+from firstbad.session.question import find_question, history_of
 from firstbad.session.state import State, Test, apply, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
@@ -109,8 +108,9 @@ class Bisection:
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.job = store.job(number).job
         self.repo = Repo(self.job.repo)
-        history = GitHistory(self.repo)
-        self.question = find_question(history, self.job)
+        history = history_of(self.job)
+        events = store.events(number)
+        self.question = find_question(history, _pinned(self.job, events))
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         means = Means(
@@ -120,7 +120,7 @@ class Bisection:
             compiled=self._compiled,
         )
         self.decider = Decider(history, self.question, means)
-        self.state: State = fold(store.events(number), self.job.title)
+        self.state: State = fold(events, self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}
 
     def run(self) -> dict[str, Any]:
@@ -150,7 +150,8 @@ class Bisection:
 
     def _begin(self) -> None:
         question = self.question
-        self._record("started", {"start": question.start, "head": question.head, "kind": question.kind})
+        data = {"start": question.start, "head": question.head, "kind": question.kind}
+        self._record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
 
     def _check_cancelled(self) -> None:
         if self.store.job(self.number).cancelled:
@@ -319,6 +320,14 @@ class Bisection:
         builds = self.state.builds
         own = builds[culprit].signature if culprit in builds else ""
         return bool(own) and any(parent in builds and builds[parent].signature == own for parent in parents)
+
+
+def _pinned(job: Job, events: list[Event]) -> Job:
+    """The job with the ends it was begun with: branches move, and so does what is found by its title."""
+    started = next((event.data for event in events if event.kind == "started"), None)
+    if started is None:
+        return job
+    return job.model_copy(update={"commit": started["start"], "head": started["head"]})
 
 
 def verdict_of(test: Test) -> str:

@@ -50,7 +50,10 @@ class _Renderer:
     def render(self) -> str:
         if not self.state.started:
             return ""
-        self.writer.begin(self.job.kind, self.state.started[0]["start"])
+        started = self.state.started[0]
+        self.writer.begin(self.job.kind, started["start"])
+        if "rewritten" in started:
+            self.writer.note(f"{started['rewritten']} does not exist; {started['start']} has its title")
         for block in _blocks(self.state.tests):
             self._test(block)
         if self.state.finished:

@@ -1,11 +1,15 @@
-"""What a bisection asks, resolved: the ends of the history it is about. No file, no machine."""
+"""What a bisection asks, resolved: the ends of the history it is about. No machine."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.base import History
+from firstbad.history.git import Repo
+from firstbad.history.releases import TagRule
+from firstbad.history.repository import GitHistory
 from firstbad.job import Job
+from firstbad.kernel import toolchain
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ class Question:
     """Use what history knows of culprits; without, all commits are alike."""
     rewritten: str = ""
     """What the job calls the start commit, where that does not exist any more and it was found by its title."""
+
+
+def history_of(job: Job) -> GitHistory:
+    """The job's repository, with its release tags as far back as there are compilers. Raises UserError."""
+    rule = TagRule(job.release_tags) if job.release_tags else None
+    return GitHistory(Repo(job.repo), rule, toolchain.oldest(job.build.toolchain, job.build.arch))
 
 
 def find_question(history: History, job: Job) -> Question:
