@@ -51,7 +51,7 @@ class Machine(BaseModel):
     run_seconds: float = Field(default=30, gt=0)
     append: str = Field(default="", description="extra kernel parameters")
     parallel: int = Field(
-        default=0, ge=0, le=256, description="machines at a time; 0: one per two host CPUs, at least 2"
+        default=0, ge=0, le=256, description="machines at a time; 0: as many as the host's cores and memory allow"
     )
 
 

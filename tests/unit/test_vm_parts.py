@@ -1,4 +1,5 @@
 import gzip
+import platform
 import stat
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from firstbad.errors import UserError
 from firstbad.payload import File, Payload
-from firstbad.vm import Acceleration, MachineConfig, console, cpio, initramfs, protocol
+from firstbad.vm import Acceleration, MachineConfig, console, cpio, initramfs, probe_acceleration, protocol
 from firstbad.vm.architecture import qemu_command
 from firstbad.vm.console import Console
 
@@ -123,7 +124,7 @@ def test_the_command_line() -> None:
     assert after["-kernel"] == str(Path.cwd() / "-odd,name")
     assert after["-smp"].startswith("3,sockets=3")
     assert after["-m"] == "700"
-    assert after["-append"].split()[0] == "console=ttyS0"
+    assert "console=ttyS0" in after["-append"].split()
     assert after["-append"].endswith(" kasan_multi_shot a=b")
     assert "panic=-1" in after["-append"].split()
     assert after["-chardev"] == "socket,id=control,fd=7"
@@ -134,6 +135,27 @@ def test_the_command_line() -> None:
 def test_kvm_has_its_own_processor_model() -> None:
     words = qemu_command(Path("/k"), Path("/i"), MachineConfig(), Acceleration("kvm", ""), 7)
     assert words[words.index("-cpu") + 1] == "host"
+
+
+@pytest.mark.parametrize(("arch", "console"), [("aarch64", "ttyAMA0"), ("riscv64", "ttyS0")])
+def test_other_architectures(arch: str, console: str) -> None:
+    config = MachineConfig(arch=arch, append="a=b")
+    words = qemu_command(Path("/k"), Path("/i"), config, Acceleration("tcg", ""), 7)
+    assert f"qemu-system-{arch}" in words
+    append = words[words.index("-append") + 1].split()
+    assert {f"console={console}", "panic=-1", "a=b"} <= set(append)
+    assert any("chardev=control" in word for word in words)
+
+
+def test_a_guest_of_another_architecture_is_emulated(tmp_path: Path) -> None:
+    other = "riscv64" if platform.machine() != "riscv64" else "x86_64"
+    assert probe_acceleration(tmp_path, tmp_path, other).name == "tcg"
+
+
+def test_init_for_another_architecture_needs_its_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="apt-get install gcc-riscv64-linux-gnu libc6-dev-riscv64-cross"):
+        initramfs.build_initramfs(tmp_path, arch="riscv64")
 
 
 def test_an_unknown_architecture_is_the_users_error() -> None:

@@ -1,6 +1,5 @@
 """Builds and machines on this host, by threads."""
 
-import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ from firstbad.crash import first_sign
 from firstbad.engine.base import BuildRequest, RunRequest
 from firstbad.history.git import Repo
 from firstbad.home import Home
+from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
 from firstbad.repro import Reproducer, prepare
@@ -18,16 +18,16 @@ from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceler
 class LocalEngine:
     """One builder and a few machines at a time.
 
-    ``machines`` is how many run in parallel: under emulation a machine keeps a host CPU busy for each of its own,
-    so more machines than host CPUs bring nothing.
+    ``machines`` is how many run in parallel (:func:`firstbad.vm.capacity` tells how many make sense).
     """
 
-    def __init__(self, home: Home, spec: Spec, repro: Path, *, machines: int = 0, jobs: int = 0) -> None:
-        self.machines = machines or max(2, (os.cpu_count() or 1) // 2)
+    def __init__(self, home: Home, spec: Spec, repro: Path, *, machines: int = 2, jobs: int = 0) -> None:
+        self.machines = machines
+        self._arch = architecture(spec.arch).name
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.reproducer: Reproducer = prepare(repro, home.machines)
         self._payload = self.reproducer.payload()
-        self._initramfs = build_initramfs(home.machines)
+        self._initramfs = build_initramfs(home.machines, arch=self._arch)
         self._spec = spec
         self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
         self._cancel = threading.Event()
@@ -48,7 +48,7 @@ class LocalEngine:
         """How machines run here, found out once with a kernel of this bisection."""
         with self._probing:
             if self.acceleration is None:
-                self.acceleration = probe_acceleration(kernel, self._initramfs)
+                self.acceleration = probe_acceleration(kernel, self._initramfs, self._arch)
             return self.acceleration
 
     def _run(self, request: RunRequest) -> MachineRun:

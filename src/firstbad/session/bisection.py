@@ -17,6 +17,7 @@ from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Commit, Repo
 from firstbad.home import Home
 from firstbad.job import Job
+from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
 from firstbad.report.maintainers import recipients_of_commit
@@ -28,7 +29,7 @@ from firstbad.session.state import State, Test, apply, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
-from firstbad.vm import MachineConfig, MachineRun
+from firstbad.vm import MachineConfig, MachineRun, capacity
 
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
@@ -50,7 +51,8 @@ class Observer(Protocol):
 def make_engine(home: Home, job: Job) -> LocalEngine:
     """The local engine for a job. Raises UserError when the reproducer does not compile."""
     spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain, job.build.arch)
-    return LocalEngine(home, spec, job.repro, machines=job.machine.parallel, jobs=job.build.jobs)
+    machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
+    return LocalEngine(home, spec, job.repro, machines=machines, jobs=job.build.jobs)
 
 
 def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
@@ -62,6 +64,7 @@ def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
         memory_mb=wanted.memory_mb,
         append=" ".join([*wanted.append.split(), *guest_parameters(job.bug, run_seconds).split()]),
         boot_seconds=wanted.boot_seconds,
+        arch=architecture(job.build.arch).name,
         run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
     )
 

@@ -1,5 +1,6 @@
 """Virtual machines: QEMU, console watcher, guest init."""
 
+from firstbad.vm.capacity import capacity
 from firstbad.vm.initramfs import build_initramfs
 from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun
 from firstbad.vm.machine import run_machine
@@ -11,6 +12,7 @@ __all__ = [
     "MachineConfig",
     "MachineRun",
     "build_initramfs",
+    "capacity",
     "probe_acceleration",
     "run_machine",
 ]

@@ -1,10 +1,12 @@
 """How QEMU plays each architecture's machine: reads ``machines.toml``."""
 
+import platform
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from firstbad.errors import UserError
 from firstbad.vm.limits import Acceleration, MachineConfig
@@ -14,6 +16,9 @@ from firstbad.vm.limits import Acceleration, MachineConfig
 class Architecture:
     """One table of ``machines.toml``, where the fields are explained."""
 
+    name: str
+    cross: str
+    cross_package: str
     qemu: str
     package: str
     machine: str
@@ -21,16 +26,23 @@ class Architecture:
     devices: tuple[str, ...]
     append: tuple[str, ...]
 
+    @property
+    def compiler(self) -> str:
+        """What compiles a program for the guest on this host."""
+        return "gcc" if platform.machine() == self.name else f"{self.cross}gcc"
+
 
 @cache
 def _tables() -> dict[str, Architecture]:
     text = resources.files("firstbad.vm").joinpath("machines.toml").read_text()
-    return {
-        name: Architecture(
-            **{**table, "devices": tuple(table["devices"]), "append": tuple(table["append"])},
-        )
-        for name, table in tomllib.loads(text).items()
-    }
+    tables = tomllib.loads(text)
+    every = tables.pop("all")["append"]
+    return {name: _architecture(name, table, every) for name, table in tables.items()}
+
+
+def _architecture(name: str, table: dict[str, Any], every: list[str]) -> Architecture:
+    lists = {"devices": tuple(table["devices"]), "append": (*every, *table["append"])}
+    return Architecture(**{"name": name, **table, **lists})
 
 
 def architecture(name: str) -> Architecture:

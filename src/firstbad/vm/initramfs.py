@@ -10,24 +10,29 @@ from pathlib import Path
 
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.vm import cpio
+from firstbad.vm.architecture import Architecture, architecture
 
 _FLAGS = ("-static", "-Os", "-s", "-Wall")
 _FORMAT = b"1"
 """Counts up when the archive's layout changes."""
 
 
-def build_initramfs(directory: Path, *, compiler: str = "gcc") -> Path:
+def build_initramfs(directory: Path, *, arch: str = "x86_64", compiler: str = "") -> Path:
     """Compiles the guest init and packs it; returns the path of the archive (gzip'd newc).
+
+    ``arch`` is a name of machines.toml; ``compiler`` stands in for the one that builds for it here.
 
     Kept in ``directory`` under a name that holds the hash of source and flags: built once. Safe to call from
     several processes at a time. Raises UserError when there is no compiler or no static C library.
     """
+    machine = architecture(arch)
+    compiler = compiler or machine.compiler
     source = resources.files("firstbad.vm").joinpath("guest/init.c").read_bytes()
     digest = hashlib.sha256(b"\0".join([_FORMAT, compiler.encode(), " ".join(_FLAGS).encode(), source]))
     path = directory / f"initramfs-{digest.hexdigest()[:16]}.cpio.gz"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, pack(_compile(source, compiler)))
+        _write_whole(path, pack(_compile(source, compiler, _package(machine, compiler))))
     return path
 
 
@@ -44,24 +49,29 @@ def pack(init: bytes) -> bytes:
     return gzip.compress(cpio.archive(entries), mtime=0)
 
 
-def _compile(source: bytes, compiler: str) -> bytes:
+def _package(machine: Architecture, compiler: str) -> str:
+    return machine.cross_package if compiler.startswith(machine.cross) else "gcc libc6-dev"
+
+
+def _compile(source: bytes, compiler: str, package: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
         program = Path(scratch) / "init"
         command = [compiler, *_FLAGS, "-x", "c", "-", "-o", str(program)]
         try:
             done = subprocess.run(command, input=source, capture_output=True, timeout=120, cwd=scratch)
         except FileNotFoundError as error:
-            raise UserError(f"{compiler}: no such compiler; the guest's init needs one (gcc)") from error
+            reason = f"no such compiler; the guest's init needs one: on Debian: apt-get install {package}"
+            raise UserError(f"{compiler}: {reason}") from error
         except subprocess.TimeoutExpired as error:
             raise InfrastructureError(f"{compiler} took more than 120 s for the guest's init") from error
         if done.returncode != 0:
-            raise _failure(compiler, done.stderr.decode(errors="replace"))
+            raise _failure(compiler, package, done.stderr.decode(errors="replace"))
         return program.read_bytes()
 
 
-def _failure(compiler: str, messages: str) -> Exception:
-    if "cannot find -lc" in messages:
-        return UserError("no static C library for the guest's init; on Debian: apt-get install libc6-dev")
+def _failure(compiler: str, package: str, messages: str) -> Exception:
+    if "cannot find -lc" in messages or "fatal error: " in messages:
+        return UserError(f"no static C library for the guest's init; on Debian: apt-get install {package}")
     lines = [line for line in messages.splitlines() if "error" in line] or messages.splitlines() or ["?"]
     return InfrastructureError(f"{compiler} can't compile the guest's init: {lines[0]}")
 

@@ -1,6 +1,7 @@
 """Finds out whether KVM works here: by booting, not by looking."""
 
 import os
+import platform
 from pathlib import Path
 
 from firstbad.vm.limits import Acceleration, MachineConfig
@@ -11,17 +12,19 @@ _DEADLINE = 15.0
 """Seconds. Under KVM a small kernel is up in one; a nested KVM that does not work may take many to say so."""
 
 
-def probe_acceleration(kernel: Path, initramfs: Path) -> Acceleration:
+def probe_acceleration(kernel: Path, initramfs: Path, arch: str = "x86_64") -> Acceleration:
     """KVM when it boots this kernel to userspace within 15 s, else TCG (emulation) and why.
 
     ``/dev/kvm`` that opens proves nothing: nested machines have one on which guests die. Takes up to 15 s
     where KVM is broken, so ask once and keep the answer. Raises as ``run_machine`` does.
     """
+    if arch != platform.machine():
+        return Acceleration("tcg", f"this machine is no {arch}; machines are emulated")
     if not _KVM.exists():
         return Acceleration("tcg", f"no {_KVM} here; machines are emulated")
     if not os.access(_KVM, os.R_OK | os.W_OK):
         return Acceleration("tcg", f"no permission to use {_KVM}; machines are emulated")
-    config = MachineConfig(boot_seconds=_DEADLINE)
+    config = MachineConfig(boot_seconds=_DEADLINE, arch=arch)
     run = boots(kernel, initramfs, config, Acceleration("kvm", "probe"))
     if run.ended == "finished":
         return Acceleration("kvm", f"KVM boots to userspace in {run.boot_seconds:.1f} s")
