@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from firstbad.errors import NotFoundError, UserError
 
 Kind = Literal["cause", "fix"]
+_VERSION = r"^(v?\d{1,9}\.\d{1,9}(\.\d{1,9})?)?$"
 BugClass = Literal["crash", "hang", "leak", "boot", "test", "metric"]
 NOTHING = Path(__file__).parent / "repro" / "nothing.c"
 """What a machine runs that is only to boot."""
@@ -55,6 +56,30 @@ class Machine(BaseModel):
     )
 
 
+class OwnFix(BaseModel):
+    """A commit to cherry-pick, or a patch, that some revisions need to build or boot; ``[[build.fixes]]``.
+
+    It is left out of revisions that have it already, by its title too, and of those without the ``guilty`` commit.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    commit: str = Field(default="", description="a commit of the repository")
+    patch: Path | None = Field(default=None, description="a file; relative to the job file")
+    guilty: str = Field(default="", description="the commit that it fixes")
+    since: str = Field(default="", alias="from", pattern=_VERSION, description="first release that needs it: v5.4")
+    until: str = Field(default="", pattern=_VERSION, description="last release that needs it")
+
+    @model_validator(mode="after")
+    def _one(self) -> "OwnFix":
+        if bool(self.commit) == (self.patch is not None):
+            raise ValueError("either 'commit' or 'patch' must be given")
+        for name in (self.commit, self.guilty):
+            if name.startswith("-"):
+                raise ValueError(f"a revision can't begin with '-': {name!r}")
+        return self
+
+
 class Build(BaseModel):
     """How kernels are built."""
 
@@ -64,6 +89,8 @@ class Build(BaseModel):
     toolchain: str = Field(default="", description="a name of kernel/toolchains.toml; empty: chosen by release")
     arch: str = Field(default="x86_64", description="a name of kernel/architectures.toml")
     jobs: int = Field(default=0, ge=0, description="make -j; 0: one per CPU")
+    builtin_fixes: bool = Field(default=True, description="apply what old trees need, kernel/fixes.toml")
+    fixes: list[OwnFix] = Field(default_factory=list)
 
 
 class Job(BaseModel):
@@ -141,6 +168,10 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
     for key in ("repo", "config", "repro"):
         if isinstance(data.get(key), str):
             data[key] = str(path.parent / data[key])
+    build = data.get("build")
+    for fix in build.get("fixes", []) if isinstance(build, dict) and isinstance(build.get("fixes"), list) else []:
+        if isinstance(fix, dict) and isinstance(fix.get("patch"), str):
+            fix["patch"] = str(path.parent / fix["patch"])
     for key, value in (overrides or {}).items():
         data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
     return make_job(data, str(path))
@@ -160,4 +191,9 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
         if not (value.is_dir() if kind == "directory" else value.is_file()):
             raise NotFoundError(f"{origin}: {key}: no such {kind}: {value}")
         setattr(job, key, value)
+    for index, fix in enumerate(job.build.fixes, 1):
+        if fix.patch is not None:
+            fix.patch = fix.patch.absolute()
+            if not fix.patch.is_file():
+                raise NotFoundError(f"{origin}: build.fixes.{index}.patch: no such file: {fix.patch}")
     return job

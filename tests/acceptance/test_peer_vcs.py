@@ -28,7 +28,7 @@ HERE = {
     "release_tags", "commit_parse", "contains_cases", "merge_base_cases", "git_bisect_cases", "predicates",
     "patch_apply", "git_diff_files",
 }  # fmt: skip
-PEOPLE, FIXES = "test_peer_people.py", ""
+PEOPLE, FIXES = "test_peer_people.py", "test_peer_fixes.py"
 ELSEWHERE = {
     "commit_metadata": PEOPLE,
     "canonicalize_title": PEOPLE,

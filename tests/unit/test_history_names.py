@@ -8,13 +8,14 @@ from firstbad.history.claims import Claim, claims, who_fixes
 from firstbad.history.git import Repo
 from firstbad.history.names import is_branch, is_commit_hash, is_repo_address
 from firstbad.history.patch import (
+    AlreadyApplied,
     PatchError,
     apply_to_directory,
     check_patch,
     diff_files,
     patched_paths,
+    patched_tree,
     read_patch,
-    scratch,
 )
 from firstbad.history.releases import TagRule, parse_tag, previous_releases, releases_at
 
@@ -217,17 +218,16 @@ def test_a_patch_is_applied_to_a_tree_of_a_repository_that_stays_as_it_is(tmp_pa
     patch = repo.run("diff", "--full-index", commits["a"], commits["b"]).stdout
     history.commit("c", {"x.c": "first\n" + "".join(lines)}, parents=["a"])
     before = contents(history)
-    with scratch(repo, tmp_path / "place") as trees:
-        assert trees.apply(repo.tree(commits["a"]), patch) == repo.tree(commits["b"])
-        made = trees.apply(repo.tree(commits["c"]), patch)
-        text = repo.run("cat-file", "-p", f"{made}:x.c", env=trees.env).stdout.decode()
-        assert text == "first\n" + "".join([*lines[:5], "new\n", *lines[6:]])
-        with pytest.raises(PatchError, match="already applied"):
-            trees.apply(repo.tree(commits["b"]), patch)
-        with pytest.raises(PatchError, match=r"x\.c|y\.c"):
-            trees.apply(repo.tree(commits["c"]), patch.replace(b"line 5", b"line five").replace(b"index ", b"xindex "))
+    beside = repo.beside(tmp_path / "objects")
+    assert patched_tree(beside, repo.tree(commits["a"]), patch) == repo.tree(commits["b"])
+    made = patched_tree(beside, repo.tree(commits["c"]), patch)
+    assert beside.blob(made, "x.c") == "first\n" + "".join([*lines[:5], "new\n", *lines[6:]])
+    assert repo.blob(made, "x.c") is None
+    with pytest.raises(AlreadyApplied):
+        patched_tree(beside, repo.tree(commits["b"]), patch)
+    with pytest.raises(PatchError, match=r"x\.c"):
+        patched_tree(beside, repo.tree(commits["c"]), patch.replace(b"line 4", b"line four"))
     assert contents(history) == before
-    assert list((tmp_path / "place").iterdir()) == []
 
 
 def test_files_of_a_diff(tmp_path):

@@ -10,8 +10,10 @@ from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.errors import FirstbadError
+from firstbad.history.git import Repo
 from firstbad.home import Home, home
 from firstbad.job import BugClass, Job, load_job, make_job
+from firstbad.kernel.fixes import fixes_for
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
 from firstbad.session import Bisection, find_question, history_of
@@ -115,6 +117,7 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
 def check(job: Job, place: Home) -> None:
     """Find out what is wrong with a job before anything of it is kept. Raises UserError."""
     find_question(history_of(job), job)
+    fixes_for(Repo(job.repo), job.build)
     prepare(job.repro, place.machines)
     if job.build.toolchain:
         choose(None, job.build.toolchain)

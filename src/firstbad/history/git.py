@@ -4,6 +4,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
@@ -47,11 +48,23 @@ def _date(text: str) -> datetime:
 
 
 class Repo:
-    """A git repository on this machine."""
+    """A git repository on this machine; what git adds to it goes to the directory ``objects`` instead, where given."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, objects: Path | None = None) -> None:
+        self.path, self.objects = path, objects
         self._checked = False
+
+    def beside(self, objects: Path) -> "Repo":
+        """The same repository, whose new objects lie in a directory of their own (made if it is not there)."""
+        objects.mkdir(parents=True, exist_ok=True)
+        return Repo(self.path, objects)
+
+    @cached_property
+    def _own_objects(self) -> dict[str, str]:
+        if self.objects is None:
+            return {}
+        theirs = Repo(self.path).git("rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
+        return {"GIT_OBJECT_DIRECTORY": str(self.objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs}
 
     def git(self, *args: str, check: bool = True, binary_input: bytes | None = None) -> str:
         """Run git and return its output (undecodable bytes replaced). Raises InfrastructureError."""
@@ -79,6 +92,7 @@ class Repo:
         ]
         env = {
             **{name: value for name, value in os.environ.items() if name not in _ANOTHER},
+            **self._own_objects,
             **(env or {}),
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_PAGER": "cat",

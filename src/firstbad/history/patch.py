@@ -7,7 +7,6 @@ they are refused before git is asked.
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +24,10 @@ _INDEX = re.compile(r"^index (?P<left>[0-9a-f]{4,64})\.\.[0-9a-f]{4,64}(?: [0-7]
 
 class PatchError(UserError):
     """A patch can't be applied: it reaches outside, does not fit, or is already there."""
+
+
+class AlreadyApplied(PatchError):
+    """What a patch does is there already."""
 
 
 @dataclass(frozen=True)
@@ -158,56 +161,34 @@ def apply_to_directory(directory: Path, patch: bytes) -> None:
         return _reason(done.stderr) if done.returncode else ""
 
     if error := apply():
-        raise PatchError("patch is already applied" if not apply("--reverse", "--check") else error)
+        raise AlreadyApplied("patch is already applied") if not apply("--reverse", "--check") else PatchError(error)
 
 
-@contextmanager
-def scratch(repo: Repo, directory: Path) -> Iterator["Scratch"]:
-    """A place in ``directory`` for trees that the repository does not have, removed in the end."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="new-objects-", dir=directory) as place:
-        yield Scratch(repo, Path(place))
+def patched_tree(repo: Repo, tree: str, patch: bytes) -> str:
+    """The tree (hash) that a patch makes of a tree, as a three-way merge where the patch's own blobs are known.
 
+    ``repo`` has a directory for new objects, see `Repo.beside`. Raises PatchError that says what does not fit, or
+    that the patch is already applied.
+    """
+    check_patch(patch)
+    if repo.objects is None:
+        raise ValueError("a patched tree needs a place for its objects")
+    with tempfile.TemporaryDirectory(prefix="index-", dir=repo.objects) as place:
+        env = {"GIT_INDEX_FILE": f"{place}/index"}
 
-class Scratch:
-    """Makes patched trees beside a repository, which is only read: new objects lie in a directory of their own."""
+        def apply(*options: str) -> str:
+            repo.run("read-tree", tree, env=env)
+            words = ("apply", "--cached", "--whitespace=nowarn", *options, "-")
+            done = repo.run(*words, check=False, binary_input=patch, env=env)
+            return _reason(done.stderr) if done.returncode else ""
 
-    def __init__(self, repo: Repo, directory: Path) -> None:
-        self.repo = repo
-        objects = repo.git("rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
-        (directory / "objects").mkdir()
-        self.env = {
-            "GIT_DIR": str(repo.common_dir()),
-            "GIT_INDEX_FILE": str(directory / "index"),
-            "GIT_OBJECT_DIRECTORY": str(directory / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
-        }
-
-    def apply(self, tree: str, patch: bytes) -> str:
-        """The tree (hash) with a patch applied, as a three-way merge where the patch's own blobs are known.
-
-        Raises PatchError that says what does not fit, or that the patch is already applied.
-        """
-        check_patch(patch)
-        self._git("read-tree", tree)
-        error = self._apply(patch)
-        if error:
-            self._git("read-tree", tree)
-            raise PatchError(error if self._apply(patch, "--reverse") else "patch is already applied")
-        made = self._git("write-tree").strip()
-        if made == tree:
-            raise PatchError("patch is already applied")
-        return made
-
-    def _apply(self, patch: bytes, *options: str) -> str:
-        # --3way falls back to plain application; with --reverse it would call a conflict a success.
-        way = options or ("--3way",)
-        done = self.repo.run("apply", "--cached", "--whitespace=nowarn", *way, "-", check=False,
-                             binary_input=patch, env=self.env)  # fmt: skip
-        return _reason(done.stderr) if done.returncode else ""
-
-    def _git(self, *args: str) -> str:
-        return self.repo.run(*args, env=self.env).stdout.decode("utf-8", "replace")
+        # --3way falls back to plain application; together with --reverse it would call a conflict a success.
+        if error := apply("--3way"):
+            raise AlreadyApplied("patch is already applied") if not apply("--reverse") else PatchError(error)
+        made = repo.run("write-tree", env=env).stdout.decode().strip()
+    if made == tree:
+        raise AlreadyApplied("patch is already applied")
+    return made
 
 
 def _reason(stderr: bytes) -> str:

@@ -29,6 +29,8 @@ class Built:
     cached: bool = False
     arch: str = DEFAULT
     image: str = "bzImage"
+    fixes: tuple[str, ...] = ()
+    """Fixes for old trees that this revision was built with; said by who asked for it, not kept with the kernel."""
 
     @property
     def kernel(self) -> Path:
@@ -64,7 +66,7 @@ class Artifacts:
         """Take over the directory ``made`` (on the same file system), whole or not at all."""
         directory = self.directory / built.key
         built = replace(built, directory=directory)
-        meta = {k: v for k, v in asdict(built).items() if k not in ("directory", "cached")}
+        meta = {k: v for k, v in asdict(built).items() if k not in ("directory", "cached", "fixes")}
         (made / "meta.json").write_text(json.dumps(meta, indent=1))
         shutil.rmtree(directory, ignore_errors=True)
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firstbad.errors import BuildError, InfrastructureError
@@ -17,6 +17,7 @@ from firstbad.kernel import config, process, toolchain
 from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.buildlog import first_error
+from firstbad.kernel.fixes import Fix, Fixer, Source
 from firstbad.kernel.signature import signature
 
 # Same code, same bytes: who built it, where and when must not get into the binary.
@@ -39,6 +40,10 @@ class Spec:
     base: str = "none"
     toolchain: str = ""
     arch: str = DEFAULT
+    fixes: tuple[Fix, ...] = ()
+    """Applied where a revision needs them."""
+    patch: bytes = b""
+    """Applied to every revision, after its fixes."""
 
 
 class Builder:
@@ -53,6 +58,7 @@ class Builder:
         self.ccache = ccache
         self.limit_bytes = limit_bytes
         self.jobs = jobs or os.cpu_count() or 1
+        self._fixer = Fixer(directory / "objects")
 
     def build(self, repo: Repo, commit: str, spec: Spec, cancel: threading.Event | None = None) -> Built:
         """The kernel of ``commit`` (full hash), from the store if it was built before.
@@ -64,19 +70,20 @@ class Builder:
         version = release.version if release else None
         arch = architecture(spec.arch)
         tools = toolchain.choose(version, spec.toolchain, arch.name)
-        made_from = (
-            repo.tree(commit),
-            config.digest(spec.config, spec.base, version, arch.name),
-            tools.identity,
-            *tools.make,
-        )
-        key = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:32]
         with process.builder_lock(self.directory, cancel=cancel):
+            source = self._fixer.source(repo, commit, version, spec.fixes, spec.patch)
+            made_from = (
+                source.tree,
+                config.digest(spec.config, spec.base, version, arch.name),
+                tools.identity,
+                *tools.make,
+                *([source.error] if source.error else []),
+            )
+            key = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:32]
             known = self.artifacts.get(key)
-            if known is not None:
-                return known
-            step = _Step(self, repo, commit, spec, version, tools, cancel)
-            return step.make_artifact(key, made_from[1])
+            if known is None:
+                known = _Step(self, source, commit, spec, version, tools, cancel).make_artifact(key, made_from[1])
+            return replace(known, fixes=source.applied)
 
 
 class _Step:
@@ -85,14 +92,14 @@ class _Step:
     def __init__(
         self,
         builder: Builder,
-        repo: Repo,
+        given: Source,
         commit: str,
         spec: Spec,
         version: tuple[int, int, int] | None,
         tools: toolchain.Toolchain,
         cancel: threading.Event | None,
     ) -> None:
-        self.builder, self.repo, self.commit, self.spec = builder, repo, commit, spec
+        self.builder, self.given, self.commit, self.spec = builder, given, commit, spec
         self.version, self.tools, self.cancel = version, tools, cancel
         self.arch = architecture(spec.arch)
         self.source = builder.directory / "src"
@@ -128,10 +135,14 @@ class _Step:
 
     def _build(self, made: Path) -> tuple[str, str]:
         self.log = made / "build.log"
+        repo, tree = self.given.repo, self.given.tree
+        if self.given.error:
+            self.log.write_text(f"{self.given.error}\n")
+            return "", self.given.error
         try:
-            checkout(self.repo, self.source, self.commit)
-            listing = self.repo.git("ls-tree", "-r", "-z", "--full-tree", self.commit)
-            decided_by = config.inputs(listing, self.repo.blob(self.commit, "Makefile") or "", self.config_id)
+            checkout(repo, self.source, tree)
+            listing = repo.git("ls-tree", "-r", "-z", "--full-tree", tree)
+            decided_by = config.inputs(listing, repo.blob(tree, "Makefile") or "", self.config_id)
             config.write_config(
                 self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by, self.arch.name
             )

@@ -20,6 +20,7 @@ from firstbad.job import Job
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
+from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.decide import Decider, Finish, Means, Step
@@ -50,7 +51,13 @@ class Observer(Protocol):
 
 def make_engine(home: Home, job: Job) -> LocalEngine:
     """The local engine for a job. Raises UserError when the reproducer does not compile."""
-    spec = Spec(job.config.read_text(errors="replace"), job.build.config_base, job.build.toolchain, job.build.arch)
+    spec = Spec(
+        job.config.read_text(errors="replace"),
+        job.build.config_base,
+        job.build.toolchain,
+        job.build.arch,
+        fixes_for(Repo(job.repo), job.build),
+    )
     machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
     return LocalEngine(home, spec, job.repro, machines=machines, jobs=job.build.jobs)
 
@@ -194,6 +201,7 @@ class Bisection:
                     "seconds": built.seconds,
                     "error": built.error,
                     "cached": built.cached,
+                    **({"fixes": list(built.fixes)} if built.fixes else {}),
                 },
             )
             keep = frozenset(build.key for build in self.state.builds.values())

@@ -75,6 +75,8 @@ class _Renderer:
             return
         outcomes = [run.verdict() for run in block.runs]
         self.writer.test(data["commit"], build.compiler, build.signature or None, outcomes, build.error or None)
+        for fix in build.fixes:
+            self.writer.note(f"built with the fix {fix}")
         if block.tests[-1].same_as:
             self.writer.note(f"same kernel as {block.tests[-1].same_as}, not run again")
         self._strangers(block)

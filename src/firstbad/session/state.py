@@ -112,6 +112,7 @@ class BuildFact:
     seconds: float
     error: str
     cached: bool
+    fixes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -234,7 +235,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
     elif event.kind == "test":
         state.tests.append(Test(data))
     elif event.kind == "build":
-        state.builds[data["commit"]] = BuildFact(*(data[k] for k in BuildFact.__dataclass_fields__))
+        state.builds[data["commit"]] = BuildFact(**{k: data[k] for k in BuildFact.__dataclass_fields__ if k in data})
     elif event.kind == "run":
         _apply_run(state, data)
     elif event.kind == "bug":
