@@ -2,7 +2,7 @@
 
 from firstbad.vm.capacity import capacity
 from firstbad.vm.initramfs import build_initramfs
-from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun
+from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun, Watched
 from firstbad.vm.machine import run_machine
 from firstbad.vm.probe import probe_acceleration
 
@@ -11,6 +11,7 @@ __all__ = [
     "Ended",
     "MachineConfig",
     "MachineRun",
+    "Watched",
     "build_initramfs",
     "capacity",
     "probe_acceleration",

@@ -2,7 +2,7 @@
 
 import platform
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -25,6 +25,8 @@ class Architecture:
     cpu: dict[str, str]
     devices: tuple[str, ...]
     append: tuple[str, ...]
+    pc: int = 0
+    watches: dict[str, int] = field(default_factory=dict)
 
     @property
     def compiler(self) -> str:
@@ -65,9 +67,15 @@ _ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
 
 
 def qemu_command(
-    kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Acceleration, control: int
+    kernel: Path,
+    initramfs: Path,
+    config: MachineConfig,
+    acceleration: Acceleration,
+    control: int,
+    debug: int | None = None,
 ) -> list[str]:
-    """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number).
+    """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number), and its
+    debug stub on the socket ``debug``, if any.
 
     QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us.
     """
@@ -90,6 +98,7 @@ def qemu_command(
         *("-kernel", _option(kernel), "-initrd", _option(initramfs), "-append", append),
         *("-serial", "stdio", "-chardev", f"socket,id=control,fd={control}"),
         *(part for device in machine.devices for part in ("-device", device)),
+        *(("-chardev", f"socket,id=debug,fd={debug}", "-gdb", "chardev:debug") if debug is not None else ()),
     ]
 
 

@@ -1,6 +1,7 @@
 """What a run in a machine is given, and what it comes back with."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Ended = Literal["finished", "timeout", "panic", "crash", "boot-failed", "hang", "lost", "infrastructure"]
@@ -15,6 +16,16 @@ Ended = Literal["finished", "timeout", "panic", "crash", "boot-failed", "hang", 
 - ``lost``: the machine ended without a word about why (rebooted by a program, triple fault, QEMU killed);
 - ``infrastructure``: QEMU failed or could not start, or the run was cancelled: says nothing about the kernel.
 """
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Functions of which a run is to tell whether they ran: name to the addresses of its copies, as the kernel was
+    linked, the most telling first; once that one ran the others are no longer watched. ``text``: address of ``_stext``.
+    """
+
+    functions: Mapping[str, tuple[int, ...]]
+    text: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class MachineConfig:
     arch: str = "x86_64"
     settle_seconds: float = 0.3
     answer_seconds: float = 10
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,8 @@ class MachineRun:
     say it, 128 + signal when killed; None when it did not end. ``boot_seconds`` from QEMU's start to the
     first word of our init (to the end where it never spoke); ``run_seconds`` from the reproducer's start to
     its end, to the crash sign or to the limit. ``output``: the last few KB of what the reproducer printed,
-    where the machine lived to tell. ``detail``: one line for people.
+    where the machine lived to tell. ``detail``: one line for people. ``ran``: of the watched functions, whether each
+    ran before the end; empty where that is not known; one that was no longer watched when the first ran is left out.
     """
 
     ended: Ended
@@ -63,3 +76,4 @@ class MachineRun:
     run_seconds: float
     detail: str
     output: bytes = b""
+    ran: Mapping[str, bool] = field(default_factory=dict)

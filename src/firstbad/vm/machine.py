@@ -13,11 +13,13 @@ from typing import IO
 
 from firstbad.payload import Payload
 from firstbad.vm import protocol
+from firstbad.vm.architecture import architecture
 from firstbad.vm.console import Console
 from firstbad.vm.control import Control
 from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify
 from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 from firstbad.vm.qemu import Qemu, started
+from firstbad.vm.watches import DebugError, Watches
 
 GRACE_QUIET, GRACE_TOTAL = 2.0, 5.0
 """Seconds of silence, and in all, that a machine has after a crash sign to print the rest and to panic."""
@@ -56,6 +58,9 @@ def run_machine(
         console = stack.enter_context(Console(crash_sign, console_path))
         qemu = stack.enter_context(started(kernel, initramfs, config, acceleration))
         watch = _Watch(qemu, console, config, frames, cancel)
+        if qemu.debug is not None and config.watched is not None:
+            machine = architecture(config.arch)
+            watch.watch(Watches(qemu.debug, config.watched, machine.pc, machine.watches.get(acceleration.name, 0)))
         watch.run()
         return watch.result()
 
@@ -108,6 +113,8 @@ class _Watch:
         self._run_at: float | None = None
         self._exit_status: int | None = None
         self._output = b""
+        self._place: int | None = None
+        self._watches: Watches | None = None
         self._enter(_Phase.BOOT, config.boot_seconds)
         self._handlers: dict[bytes, Callable[[bytes], None]] = {
             protocol.HELLO: self._on_hello,
@@ -116,7 +123,12 @@ class _Watch:
             protocol.DONE: self._on_done,
             protocol.PONG: self._on_pong,
             protocol.OUTPUT: self._on_output,
+            protocol.PLACE: self._on_place,
         }
+
+    def watch(self, watches: Watches) -> None:
+        """Before ``run``: which functions are to be noticed."""
+        self._watches = watches
 
     def run(self) -> None:
         """Watches until there is a reason to stop."""
@@ -147,6 +159,7 @@ class _Watch:
             run_seconds=max(0.0, end - self._run_at) if self._run_at is not None else 0.0,
             detail=detail,
             output=self._output,
+            ran=dict(self._watches.ran) if self._watches is not None else {},
         )
 
     def _step(self) -> None:
@@ -210,6 +223,7 @@ class _Watch:
         if self._payload is None:
             self._end_of_program, self._stop = self._now, "finished"
         else:
+            self._begin_watches()
             self._send(self._payload)
 
     def _on_started(self, _: bytes) -> None:
@@ -237,6 +251,32 @@ class _Watch:
 
     def _on_output(self, text: bytes) -> None:
         self._output = text
+
+    def _on_place(self, text: bytes) -> None:
+        self._place = protocol.place(text)
+
+    # -- functions that are watched
+
+    def _begin_watches(self) -> None:
+        """The kernel is up and the program not yet sent."""
+        if self._watches is None or self._place is None:
+            return
+        try:
+            self._watches.begin(self._place)
+        except DebugError as error:
+            self._break(str(error))
+        self._selector.register(self._watches.channel, selectors.EVENT_READ, self._serve_watches)
+
+    def _serve_watches(self) -> None:
+        if self._watches is None:
+            return
+        try:
+            going = self._watches.serve()
+        except DebugError as error:
+            going = False
+            self._break(str(error))
+        if not going:
+            self._forget(self._watches.channel)
 
     # -- input and output
 

@@ -12,7 +12,7 @@ from firstbad.payload import File, Payload
 VERSION = 2
 """The first byte of HELLO. Counts up with each change that the other side would misread."""
 
-HELLO, STARTED, EXITED, DONE, PONG, OUTPUT = b"H", b"S", b"X", b"D", b"P", b"O"
+HELLO, STARTED, EXITED, DONE, PONG, OUTPUT, PLACE = b"H", b"S", b"X", b"D", b"P", b"O", b"K"
 FILE, COMMAND, PING = b"F", b"C", b"p"
 
 _HEAD = struct.Struct("<cI")
@@ -107,3 +107,13 @@ def exit_status(payload: bytes) -> int:
     (status,) = struct.unpack("<I", payload)
     signal = status & 0x7F
     return 128 + int(signal) if signal else int(status >> 8) & 0xFF
+
+
+def place(payload: bytes) -> int | None:
+    """Where a ``PLACE`` frame says that the kernel's text begins; None where it hides that (``kptr_restrict``).
+
+    Raises ProtocolError when the payload is not sixteen hex digits.
+    """
+    if len(payload) != 16 or payload.strip(b"0123456789abcdef"):
+        raise ProtocolError("the kernel's place is not sixteen hex digits")
+    return int(payload, 16) or None

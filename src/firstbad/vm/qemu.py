@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,13 +20,15 @@ from firstbad.vm.limits import Acceleration, MachineConfig
 class Qemu:
     """A started QEMU: ``console`` and ``messages`` (its stderr) to read from, ``control`` in both directions.
 
-    All three are non-blocking. End of file on ``console`` means that the process has ended.
+    All three are non-blocking. End of file on ``console`` means that the process has ended. ``debug``: its debug stub,
+    where functions are watched.
     """
 
     process: subprocess.Popen[bytes]
     console: IO[bytes]
     messages: IO[bytes]
     control: socket.socket
+    debug: socket.socket | None = None
 
 
 @contextmanager
@@ -38,18 +40,21 @@ def started(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: 
     initramfs or QEMU is missing, InfrastructureError when no process can be started.
     """
     _check(kernel, initramfs, config)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno())
-        process = _spawn(command, theirs)
-        theirs.close()
+    with ExitStack() as stack:
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        debug, stub = map(stack.enter_context, socket.socketpair()) if config.watched else (None, None)
+        inherited = [end for end in (theirs, stub) if end is not None]
+        numbers = [end.fileno() for end in inherited]
+        process = _spawn(qemu_command(kernel, initramfs, config, acceleration, *numbers), numbers)
+        for end in inherited:
+            end.close()
         try:
             assert process.stdout is not None  # noqa: S101 - we asked for pipes
             assert process.stderr is not None  # noqa: S101
             for file in (process.stdout, process.stderr):
                 os.set_blocking(file.fileno(), False)
             ours.setblocking(False)
-            yield Qemu(process, process.stdout, process.stderr, ours)
+            yield Qemu(process, process.stdout, process.stderr, ours, debug)
         finally:
             _end(process)
 
@@ -64,7 +69,7 @@ def _check(kernel: Path, initramfs: Path, config: MachineConfig) -> None:
             raise NotFoundError(f"{program} is not installed; on Debian: apt-get install {package}")
 
 
-def _spawn(command: list[str], control: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], inherited: list[int]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             command,
@@ -72,7 +77,7 @@ def _spawn(command: list[str], control: socket.socket) -> subprocess.Popen[bytes
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            pass_fds=(control.fileno(),),
+            pass_fds=inherited,
             start_new_session=True,
         )
     except OSError as error:

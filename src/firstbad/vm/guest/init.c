@@ -5,6 +5,7 @@
  *   guest to host: H hello (VERSION, kernel release)
  *                  S the program starts       X its main process ended (wait status)
  *                  D nothing of it is left    P answer to a ping      O the end of its output
+ *                  K before the hello: where the kernel lies (the address of _stext, 16 hex digits), if it says so
  *   host to guest: F a file: permissions, the path's length (32 bits each), the absolute path, the contents
  *                  C the command, after its files: how many arguments, how many variables (32 bits each),
  *                    then each of them with a NUL behind it
@@ -267,6 +268,23 @@ static uint32_t receive_head(char *type)
 	port_read(head, sizeof head);
 	*type = (char)head[0];
 	return get32(head + 1);
+}
+
+/* Kernels choose their place at random (CONFIG_RANDOMIZE_BASE): symbols are sorted by address, so _stext comes early. */
+static void send_place(void)
+{
+	char line[512], kind, name[128];
+	unsigned long long address;
+	FILE *symbols = fopen("/proc/kallsyms", "re");
+
+	while (symbols && fgets(line, sizeof line, symbols))
+		if (sscanf(line, "%llx %c %127s", &address, &kind, name) == 3 && strcmp(name, "_stext") == 0) {
+			snprintf(line, sizeof line, "%016llx", address);
+			send_frame('K', line, 16);
+			break;
+		}
+	if (symbols)
+		fclose(symbols);
 }
 
 static void send_output(void)
@@ -580,6 +598,7 @@ int main(void)
 	sigprocmask(SIG_BLOCK, &child_signal, &before);
 	memset(&name, 0, sizeof name);
 	uname(&name);
+	send_place();
 	memcpy(hello + 1, name.release, sizeof name.release);
 	send_frame('H', hello, (uint32_t)strlen(hello));
 	receive_payload();
