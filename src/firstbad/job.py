@@ -91,12 +91,18 @@ class Build(BaseModel):
     jobs: int = Field(default=0, ge=0, description="make -j; 0: one per CPU")
     builtin_fixes: bool = Field(default=True, description="apply what old trees need, kernel/fixes.toml")
     fixes: list[OwnFix] = Field(default_factory=list)
+    sanitizers: Literal["keep", "needed"] = Field(
+        default="keep",
+        description="needed: those that the type of the crash does not need are switched off, if it stays",
+    )
+    minimize_steps: int = Field(default=12, ge=1, description="kernels that minimization against a baseline may build")
+    minimize_hours: float = Field(default=3.0, gt=0, description="time after which minimization ends with what it has")
 
 
 class Job(BaseModel):
     """One bisection: what crashes where, and how sure the answer has to be.
 
-    ``repo``, ``config`` and ``repro`` are absolute paths once the job is loaded; ``commit``, ``head`` and
+    ``repo``, ``config``, ``baseline`` and ``repro`` are absolute paths once the job is loaded; ``commit``, ``head`` and
     ``good`` are whatever revision names git understands.
     """
 
@@ -106,6 +112,9 @@ class Job(BaseModel):
     name: str = ""
     repo: Path
     config: Path
+    baseline: Path | None = Field(
+        default=None, description="a smaller configuration; what the crash does not need goes"
+    )
     repro: Path
     commit: str = Field(default="HEAD", description="where the crash was seen")
     commit_title: str = Field(
@@ -165,7 +174,7 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
         raise NotFoundError(f"{path}: no such job file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a TOML job file: {error}") from None
-    for key in ("repo", "config", "repro"):
+    for key in ("repo", "config", "baseline", "repro"):
         if isinstance(data.get(key), str):
             data[key] = str(path.parent / data[key])
     build = data.get("build")
@@ -186,7 +195,9 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
         field = ".".join(str(part) for part in first["loc"]) or "job"
         reason = "missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
         raise UserError(f"{origin}: {field}: {reason}") from None
-    for key, kind in (("repo", "directory"), ("config", "file"), ("repro", "file")):
+    for key, kind in (("repo", "directory"), ("config", "file"), ("baseline", "file"), ("repro", "file")):
+        if getattr(job, key) is None:
+            continue
         value: Path = getattr(job, key).absolute()
         if not (value.is_dir() if kind == "directory" else value.is_file()):
             raise NotFoundError(f"{origin}: {key}: no such {kind}: {value}")

@@ -36,6 +36,9 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
                 type=click.Choice(["none", "tinyconfig", "allnoconfig", "defconfig"]),
                 help="make target that --config is merged over",
             ),
+            click.option(
+                "--baseline", type=_PATH, help="smaller configuration; what of --config the crash needs is added"
+            ),
             click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
             click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
             click.option("--commit-title", help="title of --commit: finds it again where it was rewritten by a rebase"),
@@ -125,7 +128,7 @@ def check(job: Job, place: Home) -> None:
 
 def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {"kind": kind}
-    for key in ("repo", "config", "repro"):
+    for key in ("repo", "config", "baseline", "repro"):
         if options[key] is not None:
             data[key] = str(options[key])
     for key in ("commit", "commit_title", "title", "target", "head"):

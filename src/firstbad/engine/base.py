@@ -11,10 +11,13 @@ from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """Build one revision (full hash) of a repository."""
+    """Build one revision (full hash) of a repository, with the job's configuration unless ``config`` is the text of
+    another (merged over the make target ``base``)."""
 
     repo: Path
     commit: str
+    config: str = ""
+    base: str = "none"
 
 
 @dataclass(frozen=True)

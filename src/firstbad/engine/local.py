@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from firstbad.crash import first_sign
@@ -38,7 +39,11 @@ class LocalEngine:
 
     def build(self, request: BuildRequest) -> Future[Built]:
         """Build, or find what was built before."""
-        return self._builds.submit(self._builder.build, Repo(request.repo), request.commit, self._spec, self._cancel)
+        spec = self._spec
+        if request.config:
+            # In the output directory of the job's own configuration: make rebuilds what the difference touches.
+            spec = replace(spec, config=request.config, base=request.base, outputs=spec)
+        return self._builds.submit(self._builder.build, Repo(request.repo), request.commit, spec, self._cancel)
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run; the first call finds out whether KVM works here."""

@@ -23,6 +23,11 @@ class Architecture:
     also: tuple[str, ...] = ()
 
     @property
+    def srcarch(self) -> str:
+        """Its directory of the tree's ``arch/``."""
+        return {"x86_64": "x86", "i386": "x86"}.get(self.make, self.make)
+
+    @property
     def is_native(self) -> bool:
         """Whether this host's own compilers build it."""
         return self.machine == platform.machine()

@@ -1,6 +1,7 @@
 """Built kernels, kept by what they were built from; a build that failed is kept as the fact that it is."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -36,6 +37,16 @@ class Built:
     def kernel(self) -> Path:
         """The bootable image."""
         return self.directory / self.image
+
+    def config(self) -> str:
+        """The configuration that was used, as the tree's Kconfig made it; empty where there is none."""
+        path = self.directory / "config"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def config_digest(self) -> str:
+        """Sha256 (hex) of that text; empty where there is none."""
+        text = self.config()
+        return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
     def compiled(self) -> frozenset[str]:
         """Source files that this build read, relative to the tree."""

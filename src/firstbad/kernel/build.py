@@ -34,7 +34,11 @@ _KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER")
 
 @dataclass(frozen=True)
 class Spec:
-    """What a build is made from, beside the revision: ``config`` is text, ``base`` a make target or "none"."""
+    """What a build is made from, beside the revision: ``config`` is text, ``base`` a make target or "none".
+
+    ``outputs`` is a similar configuration in whose output directory this one is built too: make rebuilds what the
+    difference between them touches. None: a directory of its own.
+    """
 
     config: str
     base: str = "none"
@@ -44,6 +48,7 @@ class Spec:
     """Applied where a revision needs them."""
     patch: bytes = b""
     """Applied to every revision, after its fixes."""
+    outputs: "Spec | None" = None
 
 
 class Builder:
@@ -106,7 +111,9 @@ class _Step:
 
     def make_artifact(self, key: str, config_id: str) -> Built:
         self.config_id = config_id
-        self.out = self.builder.directory / f"out-{self.arch.name}-{self.tools.name}-{config_id[:12]}"
+        like = self.spec.outputs
+        family = config.digest(like.config, like.base, self.version, self.arch.name) if like else config_id
+        self.out = self.builder.directory / f"out-{self.arch.name}-{self.tools.name}-{family[:12]}"
         if not self.out.exists():
             drop_outputs(self.builder.directory, self.builder.limit_bytes)
         self.out.mkdir(parents=True, exist_ok=True)

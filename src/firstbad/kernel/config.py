@@ -18,6 +18,11 @@ def machine_options(version: data.Version | None, arch: str = DEFAULT) -> str:
     return "".join(f"CONFIG_{rule['name']}={rule['value']}\n" for rule in needed)
 
 
+def identity(text: str, base: str) -> str:
+    """Digest (sha256 hex) of a configuration as it is given: a text over a make target, see :func:`write_config`."""
+    return hashlib.sha256(f"{base}\0{text}".encode()).hexdigest()
+
+
 def digest(text: str, base: str, version: data.Version | None, arch: str = DEFAULT) -> str:
     """Identity (sha256 hex) of what a configuration is made from, before the tree's Kconfig has its say."""
     return hashlib.sha256("\0".join((base, text, machine_options(version, arch))).encode()).hexdigest()

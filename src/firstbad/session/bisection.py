@@ -23,10 +23,11 @@ from firstbad.kernel.build import Spec
 from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
+from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
-from firstbad.session.outcome import Run, to_event
+from firstbad.session.outcome import Run, run_event
 from firstbad.session.question import find_question, history_of
-from firstbad.session.state import State, Test, apply, fold
+from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
@@ -114,7 +115,10 @@ class Bisection:
         home: Home,
         observer: Observer,
         engine: Callable[[Home, Job], Engine] = make_engine,
+        minimizer: Minimizer | None = None,
     ) -> None:
+        """``minimizer`` makes configurations smaller; None: by the Kconfig files of the start commit."""
+        self.minimizer = minimizer
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.job = store.job(number).job
         self.repo = Repo(self.job.repo)
@@ -129,6 +133,7 @@ class Bisection:
             full_length=not may_be_cut(self.job.bug),
             compiled=self._compiled,
         )
+        self.history = history
         self.decider = Decider(history, self.question, means)
         self.state: State = fold(events, self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}
@@ -142,7 +147,11 @@ class Bisection:
             with job_lock(self.home.job(self.number)):
                 if self.state.finished is None:
                     self._begin()
+                    self._catch_up()
                 while self.state.finished is None:
+                    if self._config_is_open():
+                        ConfigSearch(self, self.minimizer).choose()
+                        continue
                     step = self.decider.propose(self.state)
                     if isinstance(step, Finish):
                         self._finish(step)
@@ -152,7 +161,13 @@ class Bisection:
         finally:
             self.engine.close()
 
-    def _record(self, kind: str, data: dict[str, Any]) -> Event:
+    def _config_is_open(self) -> bool:
+        """Whether the configuration has yet to be chosen; the start's crash has to be known for that."""
+        asked = self.job.baseline is not None or self.job.build.sanitizers == "needed"
+        return asked and self.state.config is None and self.decider.start_is_known(self.state)
+
+    def record(self, kind: str, data: dict[str, Any]) -> Event:
+        """Put an event on disk, then into the state."""
         event = self.store.append(self.number, kind, data)
         apply(self.state, event, self.job.title)
         self.observer.event(event, self.state)
@@ -161,11 +176,11 @@ class Bisection:
     def _begin(self) -> None:
         question = self.question
         data = {"start": question.start, "head": question.head, "kind": question.kind}
-        self._record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
+        self.record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
 
     def _check_cancelled(self) -> None:
         if self.store.job(self.number).cancelled:
-            self._record("cancelled", {})
+            self.record("cancelled", {})
             raise Cancelled
 
     def _evaluate(self, step: Step) -> None:
@@ -173,110 +188,139 @@ class Bisection:
         last = self.state.tests[-1] if self.state.tests else None
         if last is None or last.mark is not None or last.commit != step.commit:
             title = self.repo.commit(step.commit).title
-            self._record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
+            self.record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
         built = self._build(step.commit)
         twin = self.state.by_signature(built.signature, step.commit) if not built.error else None
         known = step.commit in self.state.same  # asked for again: then more runs of this kernel are worth their time
         if twin and step.phase == "search" and not known and not self.state.tally(step.commit).total:
-            self._record("same", {"commit": step.commit, "as": twin})
+            self.record("same", {"commit": step.commit, "as": twin})
         elif not built.error:
             self._run_batch(step, built)
-            self._learn_bug(step, built)
-        self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
+            self._learn_bug(step.commit, built)
+        self.record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
 
     def _build(self, commit: str) -> Built:
-        self.observer.activity(f"building {commit[:12]}")
-        future = self.engine.build(BuildRequest(self.job.repo, commit))
+        built = self.make(self._request(commit))
+        if commit not in self.state.builds:
+            self.record("build", {"commit": commit, **build_event(built)})
+            self._collect()
+        return built
+
+    def _request(self, commit: str) -> BuildRequest:
+        """Build with the configuration that was chosen, the job's own unless another one was."""
+        chosen = self.state.config
+        if not chosen or not chosen["text"]:
+            return BuildRequest(self.job.repo, commit)
+        return BuildRequest(self.job.repo, commit, chosen["text"], chosen["base"])
+
+    def make(self, request: BuildRequest) -> Built:
+        """Have something built and wait for it. Raises Cancelled."""
+        self.observer.activity(f"building {request.commit[:12]}")
+        future = self.engine.build(request)
         while not wait([future], timeout=1).done:
             self._check_cancelled()
-        built = future.result()
-        if commit not in self.state.builds:
-            self._record(
-                "build",
-                {
-                    "commit": commit,
-                    "key": built.key,
-                    "signature": built.signature,
-                    "compiler": built.compiler,
-                    "seconds": built.seconds,
-                    "error": built.error,
-                    "cached": built.cached,
-                    **({"fixes": list(built.fixes)} if built.fixes else {}),
-                },
-            )
-            keep = frozenset(build.key for build in self.state.builds.values())
-            self.artifacts.collect(keep)
-        return built
+        return future.result()
+
+    def _collect(self) -> None:
+        builds = [*self.state.builds.values(), *(trial.build for trial in self.state.trials if trial.build)]
+        self.artifacts.collect(frozenset(build.key for build in builds))
 
     def _run_batch(self, step: Step, built: Built) -> None:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
         ones, which are the clean ones, would make the crash rate look higher than it is)."""
+        first = self.state.tally(step.commit).total
+
+        def judged(done: MachineRun, wall: float) -> Run:
+            run = self.read(done, step.seconds)
+            self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
+            return run
+
+        def enough(run: Run) -> bool:
+            return (
+                (run.outcome == "crash" and not step.all_runs)
+                or (step.phase == "initial" and self.decider.start_is_known(self.state))
+                or step.commit in self.state.untestable()
+            )
+
+        self.batch(
+            built, self._console(step.commit), first, step.runs, judged, enough, machine_config(self.job, step.seconds)
+        )
+
+    def batch(
+        self,
+        built: Built,
+        console: str,
+        first: int,
+        wanted: int,
+        judged: Callable[[MachineRun, float], Run],
+        enough: Callable[[Run], bool],
+        machine: MachineConfig | None = None,
+    ) -> None:
+        """Make runs in parallel, ``wanted`` of them that say something, or until ``enough``.
+
+        Each is handed to ``judged`` (with its seconds of wall-clock), which records it. ``first`` numbers the consoles.
+        Raises Cancelled and InfrastructureError.
+        """
+        machine = machine or machine_config(self.job)
+        consoles = self.home.job(self.number) / "consoles"
         pending: set[Future[MachineRun]] = set()
-        first, submitted, infra, stop, wanted = self.state.tally(step.commit).total, 0, 0, False, step.runs
+        submitted, infra, stop = 0, 0, False
         since = time.monotonic()
         while pending or (submitted < wanted and not stop):
             while len(pending) < self.engine.machines and submitted < wanted and not stop:
-                pending.add(self._submit(step, built, first + submitted))
+                path = consoles / f"{console}-{first + submitted:03}.txt"
+                pending.add(self.engine.run(RunRequest(built.kernel, path, machine)))
                 submitted += 1
-            self.observer.activity(f"running {step.commit[:12]}: {submitted}/{wanted}")
+            self.observer.activity(f"running {console}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 self._tell_acceleration()
                 now = time.monotonic()
-                run = self._judged(step, future.result(), now - since)
+                run = judged(future.result(), now - since)
                 since = now
                 infra = infra + 1 if run.outcome == "infra" else 0
                 wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
-                stop = stop or (run.outcome == "crash" and not step.all_runs)
-                stop = stop or (step.phase == "initial" and self.decider.start_is_known(self.state))
+                stop = enough(run) or stop
             if infra >= INFRA_LIMIT:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
-            stop = stop or step.commit in self.state.untestable()
             self._check_cancelled()
 
     def _tell_acceleration(self) -> None:
         how = self.engine.acceleration
         if how is not None and not self.state.accelerated:
-            self._record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
+            self.record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
 
-    def _submit(self, step: Step, built: Built, index: int) -> Future[MachineRun]:
-        machine = machine_config(self.job, step.seconds)
-        console = self.home.job(self.number) / "consoles" / f"{step.commit[:12]}-{index:03}.txt"
-        return self.engine.run(RunRequest(built.kernel, console, machine))
+    def _console(self, commit: str) -> str:
+        """How a revision's consoles are called; with another configuration than the job's differently."""
+        chosen = self.state.config
+        return f"{commit[:12]}-{chosen['digest'][:8]}" if chosen and chosen["text"] else commit[:12]
 
-    def _judged(self, step: Step, done: MachineRun, wall: float) -> Run:
+    def read(self, done: MachineRun, seconds: float | None = None) -> Run:
+        """What a run says; ``seconds``: after which it was ended if it was clean, None at its full length."""
         run = judge_as(done, self.state.bug, self.job.bug)
-        if (
-            run.outcome == "ok"
-            and done.ended == "timeout"
-            and (step.seconds or math.inf) < self.job.machine.run_seconds
-        ):
+        if run.outcome == "ok" and done.ended == "timeout" and (seconds or math.inf) < self.job.machine.run_seconds:
             run = replace(run, cut=True)
-        self._record(
-            "run",
-            {
-                "commit": step.commit,
-                "wall": round(wall, 3),
-                "boot_seconds": round(done.boot_seconds, 3),
-                "run_seconds": round(done.run_seconds, 3),
-                "ended": done.ended,
-                **to_event(run),
-            },
-        )
         return run
 
-    def _learn_bug(self, step: Step, built: Built) -> None:
+    def _learn_bug(self, commit: str, built: Built) -> None:
         """After the first crashes: which bug this is, and what its stack says of the source."""
         if self.state.bug is None and self.decider.start_is_known(self.state):
-            self._record("bug", {"commit": step.commit})
+            self.record("bug", {"commit": self.question.start})
         if self.state.crash is not None or self.state.bug is None:
             return
-        runs = [run for test in self.state.tests for run in test.runs]
+        runs = [run for test in self.state.tests for run in test.runs if test.commit == commit]
         for run in runs:
             if run.outcome == "crash" and run.report and self.state.bug.same(run.report).probability > 0.5:
                 text = self._symbolized(run, built)
-                self._record("crash", {"title": run.title, "report": text[:20_000], "files": stack_files(text)})
+                self.record("crash", {"title": run.title, "report": text[:20_000], "files": stack_files(text)})
                 return
+
+    def _catch_up(self) -> None:
+        """Learn what a session that was killed right after the start's last run did not come to say."""
+        start = self.question.start
+        known = start in self.state.builds and self.decider.start_is_known(self.state)
+        if known and (self.state.bug is None or self.state.crash is None):
+            self._learn_bug(start, self.make(self._request(start)))
 
     def _symbolized(self, run: Run, built: Built) -> str:
         assert run.report is not None  # noqa: S101 - the caller looked
@@ -319,7 +363,7 @@ class Bisection:
                 "is_merge": len(culprit.parents) > 1,
                 "noop": self._is_noop(culprit.hash, culprit.parents),
             }
-        self._record("finished", data)
+        self.record("finished", data)
 
     def _recipients(self, culprit: Commit) -> tuple[list[str], list[str]]:
         """Those whom the culprit names, and who maintains its files as the start commit's MAINTAINERS has it."""

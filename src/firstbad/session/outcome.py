@@ -95,6 +95,17 @@ def to_event(run: Run) -> dict[str, Any]:
     return data
 
 
+def run_event(run: Run, done: MachineRun, wall: float) -> dict[str, Any]:
+    """The run as event data, with what it took."""
+    return {
+        "wall": round(wall, 3),
+        "boot_seconds": round(done.boot_seconds, 3),
+        "run_seconds": round(done.run_seconds, 3),
+        "ended": done.ended,
+        **to_event(run),
+    }
+
+
 def from_event(data: dict[str, Any]) -> Run:
     """Inverse of :func:`to_event`."""
     report = None

@@ -7,6 +7,7 @@ from typing import Any
 
 from firstbad.crash import Bug, Shown
 from firstbad.inference import Evidence, Exposure
+from firstbad.kernel.artifacts import Built
 from firstbad.session.outcome import SAME, Run, from_event
 from firstbad.store import Event
 
@@ -132,6 +133,19 @@ class Test:
 
 
 @dataclass
+class Trial(Test):
+    """A test of the start commit with another configuration than the job's (``session/configuration.py``)."""
+
+    build: BuildFact | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def digest(self) -> str:
+        """Which configuration, see :func:`firstbad.kernel.config.identity`."""
+        return str(self.data["digest"])
+
+
+@dataclass
 class State:
     """Everything a decision may look at."""
 
@@ -144,6 +158,10 @@ class State:
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
     finished: dict[str, Any] | None = None
+    trials: list[Trial] = field(default_factory=list)
+    config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
+    before: list[Test] = field(default_factory=list)  # tests with the job's own, once another one was chosen
+    own_builds: dict[str, BuildFact] = field(default_factory=dict)  # and their builds
     boot_seconds: list[float] = field(default_factory=list)
     run_seconds: list[float] = field(default_factory=list)  # of runs that came to their end, boot left out
     crash_seconds: list[float] = field(default_factory=list)  # of the bug's crashes in batches that none cut short
@@ -167,11 +185,14 @@ class State:
 
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
-        return sum(build.seconds for build in self.builds.values() if not build.cached)
+        tried = [trial.build for trial in self.trials if trial.build and trial.build not in self.builds.values()]
+        builds = [*self.builds.values(), *self.own_builds.values(), *tried]
+        return sum(build.seconds for build in builds if not build.cached)
 
     def test_seconds(self) -> float:
         """Spent on runs, wall-clock."""
-        return sum(test.seconds for test in self.tests)
+        tried = [trial for trial in self.trials if not (self.tests and trial.runs is self.tests[0].runs)]
+        return sum(test.seconds for test in (*self.before, *tried, *self.tests))
 
     def revisions_tested(self) -> int:
         """Revisions that were tried; one whose kernel another one's runs stand for is none."""
@@ -235,7 +256,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
     elif event.kind == "test":
         state.tests.append(Test(data))
     elif event.kind == "build":
-        state.builds[data["commit"]] = BuildFact(**{k: data[k] for k in BuildFact.__dataclass_fields__ if k in data})
+        state.builds[data["commit"]] = _build_fact(data)
     elif event.kind == "run":
         _apply_run(state, data)
     elif event.kind == "bug":
@@ -248,6 +269,63 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.tests[-1].mark = data
     elif event.kind == "finished":
         state.finished = data
+    elif event.kind == "config" or event.kind.startswith("trial"):
+        _apply_config(state, event.kind, data)
+
+
+def build_event(built: Built) -> dict[str, Any]:
+    """A build as event data; ``config`` is the digest of the configuration that was used (the store keeps its text)."""
+    facts = {name: getattr(built, name) for name in BuildFact.__dataclass_fields__}
+    return facts | {"fixes": list(built.fixes), "config": built.config_digest()}
+
+
+def _build_fact(data: dict[str, Any]) -> BuildFact:
+    return BuildFact(**{k: data[k] for k in BuildFact.__dataclass_fields__ if k in data})
+
+
+def _apply_config(state: State, kind: str, data: dict[str, Any]) -> None:
+    if kind == "trial":
+        state.trials.append(Trial(data))
+        return
+    if kind == "config":
+        _change_over(state, data)
+        return
+    trial = state.trials[-1]
+    if kind == "trial-build":
+        trial.build = _build_fact(data)
+    elif kind == "trial-mark":
+        trial.mark = data
+    elif kind == "trial-run":
+        run = from_event(data)
+        trial.runs.append(run)
+        trial.tally.add(run)
+        trial.seconds += data["wall"]
+        if run.outcome == "crash" and run.report is not None and state.bug is not None:
+            state.bug.learn(run.report)
+
+
+def _change_over(state: State, data: dict[str, Any]) -> None:
+    """From here on another configuration.
+
+    What was seen of the start commit with the job's own says little of it, so its try takes the place of all that. The
+    bug keeps its name and its faces.
+    """
+    state.config = data
+    trial = next(
+        (trial for trial in state.trials if data["text"] and trial.digest == data["digest"] and trial.mark), None
+    )
+    if trial is None or trial.build is None:
+        return
+    start = trial.commit
+    title = next((test.data["title"] for test in state.tests if test.commit == start), start)
+    state.before, state.own_builds = state.tests, state.builds
+    state.tests = [
+        Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"})
+    ]
+    state.builds, state.tallies, state.same = {start: trial.build}, {start: trial.tally}, {}
+    said = [run for run in trial.runs if run.outcome in ("ok", "crash", "other")]
+    state.run_seconds = [run.seconds for run in said]
+    state.crash_seconds = [run.seconds for run in trial.runs if run.outcome == "crash"]
 
 
 def _apply_run(state: State, data: dict[str, Any]) -> None:

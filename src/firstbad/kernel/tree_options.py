@@ -1,0 +1,87 @@
+"""What a revision's own files say of options: its Kconfig files, and which options its makefiles build a file for."""
+
+import re
+from collections.abc import Callable, Iterable
+
+from firstbad.errors import InfrastructureError
+from firstbad.history.git import Repo
+from firstbad.kernel.kconfig import Kconfig, parse_kconfig
+
+Read = Callable[[str], str | None]
+_ASSIGNED = re.compile(
+    r"^([\w./-]+?)-(?:y|m|objs|\$\((?:subst m,y,\$\()?CONFIG_(\w+)\)?\))[ \t]*[:+]?=[ \t]*(.*)$", re.MULTILINE
+)
+_LISTS = ("obj", "lib", "core", "drivers", "libs", "net", "virt")  # what a directory builds by itself
+
+
+def read_kconfig(repo: Repo, commit: str, srcarch: str) -> Kconfig:
+    """The options of a revision; ``srcarch`` is its directory of ``arch/``.
+
+    Raises KconfigError, InfrastructureError.
+    """
+    texts = _texts(repo, commit, lambda path: path.rpartition("/")[2].startswith("Kconfig"))
+    variables = {"SRCARCH": srcarch, "ARCH": srcarch, "srctree": ".", "HEADER_ARCH": srcarch}
+    return parse_kconfig(texts.get("Kconfig", ""), variables, texts.get)
+
+
+def options_of_files(repo: Repo, commit: str, files: Iterable[str]) -> frozenset[str]:
+    """Options by which the makefiles of a revision decide whether these source files are built."""
+    names = set(files)
+    folders = {folder for name in names for folder in _folders(name)}
+    wanted = {f"{folder}{name}" for folder in folders for name in ("Makefile", "Kbuild")}
+    texts = _texts(repo, commit, wanted.__contains__)
+    return frozenset(option for name in names for option in deciding(name, texts.get))
+
+
+def deciding(file: str, read: Read) -> frozenset[str]:
+    """Options on the way from the top of the tree to one source file; ``read`` gives a makefile's text."""
+    found: set[str] = set()
+    for folder in _folders(file):
+        text = "".join(filter(None, (read(f"{folder}Makefile"), read(f"{folder}Kbuild"))))
+        name = file[len(folder) :].partition("/")[0]
+        goal = f"{name}/" if name != file[len(folder) :] else re.sub(r"\.(c|S|rs)$", ".o", name)
+        found |= _deciding_here(text.replace("\\\n", " "), goal, set())
+    return frozenset(found)
+
+
+def _deciding_here(text: str, goal: str, seen: set[str]) -> set[str]:
+    """Options in one makefile that bring ``goal`` into what it builds, maybe by way of an object of several files."""
+    found: set[str] = set()
+    for prefix, option, listed in _ASSIGNED.findall(text):
+        if goal not in listed.split() and f"{goal}o" not in listed.split():
+            continue
+        found |= {option} - {""}
+        if prefix not in _LISTS and f"{prefix}.o" not in seen:
+            seen.add(f"{prefix}.o")
+            found |= _deciding_here(text, f"{prefix}.o", seen)
+    return found
+
+
+def _folders(file: str) -> list[str]:
+    """The directories that hold a file, each with its slash, the top (empty) first."""
+    parts = file.split("/")[:-1]
+    return ["/".join(parts[:depth]) + "/" if depth else "" for depth in range(len(parts) + 1)]
+
+
+def _texts(repo: Repo, commit: str, wanted: Callable[[str], bool]) -> dict[str, str]:
+    """Texts of a revision's files by path, read by one git process."""
+    listing = repo.run(
+        "ls-tree", "-r", "-z", "--full-tree", "--format=%(objecttype) %(objectname)\t%(path)", commit
+    ).stdout
+    objects: dict[str, str] = {}
+    for line in listing.decode("utf-8", "surrogateescape").split("\0"):
+        facts, _, path = line.partition("\t")
+        if facts.startswith("blob ") and wanted(path):
+            objects[path] = facts.split()[1]
+    asked = "".join(f"{name}\n" for name in objects.values())
+    output = repo.run("cat-file", "--batch", binary_input=asked.encode()).stdout
+    found, at = {}, 0
+    for path, name in objects.items():
+        end = output.find(b"\n", at)
+        header = output[at:end].split()
+        if len(header) != 3 or header[0].decode() != name:
+            raise InfrastructureError(f"git cat-file failed for {path} at {commit[:12]}")
+        at = end + 1 + int(header[2])
+        found[path] = output[end + 1 : at].decode("utf-8", "replace")
+        at += 1
+    return found
