@@ -14,6 +14,13 @@ from firstbad.home import Home, home
 from firstbad.session.bisection import make_engine
 
 
+def pytest_collection_modifyitems(items):
+    if not os.environ.get("FIRSTBAD_OPTIONAL"):
+        for item in items:
+            if item.get_closest_marker("optional"):
+                item.add_marker(pytest.mark.skip(reason="optional: set FIRSTBAD_OPTIONAL=1 to run it"))
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory) -> Home:
     for tool in ("qemu-system-x86_64", "ccache", "flex", "bison", "bc"):

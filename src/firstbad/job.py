@@ -51,6 +51,7 @@ class Machine(BaseModel):
     boot_seconds: float = Field(default=60, gt=0)
     run_seconds: float = Field(default=30, gt=0)
     append: str = Field(default="", description="extra kernel parameters")
+    backend: Literal["qemu", "uml"] = Field(default="qemu", description="uml: user-mode Linux, for build.arch 'um'")
     parallel: int = Field(
         default=0, ge=0, le=256, description="machines at a time; 0: as many as the host's cores and memory allow"
     )
@@ -153,6 +154,17 @@ class Job(BaseModel):
     @classmethod
     def _no_options(cls, value: list[str]) -> list[str]:
         return [cls._no_option(item) for item in value]
+
+    @model_validator(mode="after")
+    def _user_mode(self) -> "Job":
+        """User-mode Linux is a machine and an architecture: naming one names the other."""
+        if self.machine.backend == "uml" and "arch" not in self.build.model_fields_set:
+            self.build.arch = "um"
+        if self.build.arch == "um" and "backend" not in self.machine.model_fields_set:
+            self.machine.backend = "uml"
+        if (self.machine.backend == "uml") != (self.build.arch == "um"):
+            raise ValueError(f"machine.backend {self.machine.backend!r} can't run build.arch {self.build.arch!r}")
+        return self
 
     @model_validator(mode="after")
     def _kinds(self) -> "Job":

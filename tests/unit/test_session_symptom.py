@@ -142,6 +142,18 @@ def test_a_job_survives_the_store(history):  # noqa: F811
     assert type(job).model_validate(job.model_dump(mode="json")) == job
 
 
+def test_user_mode_linux_is_a_machine_and_an_architecture(history):  # noqa: F811
+    for fields in ({"machine": {"backend": "uml"}}, {"build": {"arch": "um"}}):
+        job = job_for(history, **fields)
+        assert (job.machine.backend, job.build.arch) == ("uml", "um")
+        assert type(job).model_validate(job.model_dump(mode="json")) == job
+        assert machine_config(job).arch == "um"
+    with pytest.raises(UserError, match=r"can't run build\.arch 'aarch64'"):
+        job_for(history, machine={"backend": "uml"}, build={"arch": "aarch64"})
+    with pytest.raises(UserError, match=r"'qemu' can't run build\.arch 'um'"):
+        job_for(history, machine={"backend": "qemu"}, build={"arch": "um"})
+
+
 def test_a_leak_is_looked_for_after_the_run(history):  # noqa: F811
     machine = machine_config(job_for(history, bug={"class": "leak"}, machine={"run_seconds": 7, "append": "quiet"}))
     assert machine.append == "quiet firstbad.leak=7"

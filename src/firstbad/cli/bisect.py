@@ -56,6 +56,7 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
             click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]"),
             click.option("--cpus", type=int, help="CPUs of a machine  [default: 2]"),
             click.option("--memory", type=int, help="memory of a machine, MiB  [default: 512]"),
+            click.option("--backend", type=click.Choice(["qemu", "uml"]), help="uml: user-mode Linux  [default: qemu]"),
             click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
             click.option("--toolchain", help="compiler, by name  [default: by release]"),
             click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first"),
@@ -140,7 +141,7 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     if options["no_priors"]:
         data["priors"] = False
     tables = {
-        "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds"},
+        "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds", "backend": "backend"},
         "bug": {"bug_class": "class", "metric": "metric", "threshold": "threshold", "worse": "worse"},
         "build": {"config_base": "config_base", "toolchain": "toolchain"},
     }

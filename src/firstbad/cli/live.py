@@ -46,7 +46,7 @@ def belief_line(state: State) -> str:
 
 def machines_line(event: Event) -> str:
     """How machines run on this host."""
-    how = "KVM" if event.data["acceleration"] == "kvm" else "emulated (TCG)"
+    how = {"kvm": "KVM", "uml": "user-mode Linux"}.get(event.data["acceleration"], "emulated (TCG)")
     return f"{event.data['at_a_time']} machines at a time, {how}"
 
 

@@ -157,7 +157,7 @@ class _Step:
             signed = signature(self.out / "vmlinux")
         except BuildError as error:
             return "", error.first_error
-        shutil.copyfile(self.out / self.arch.image, made / Path(self.arch.image).name)
+        shutil.copy(self.out / self.arch.image, made / Path(self.arch.image).name)
         shutil.copyfile(self.out / "vmlinux", made / "vmlinux")
         shutil.copyfile(self.out / ".config", made / "config")
         (made / "compiled").write_text("\n".join(sorted(compiled_files(self.out, self.source))))

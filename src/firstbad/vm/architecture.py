@@ -25,13 +25,20 @@ class Architecture:
     cpu: dict[str, str]
     devices: tuple[str, ...]
     append: tuple[str, ...]
+    programs: str
+    """The architecture of the programs that run in it, named as ``uname -m`` names it."""
     pc: int = 0
     watches: dict[str, int] = field(default_factory=dict)
 
     @property
+    def is_program(self) -> bool:
+        """Whether the kernel is run as a program of this host (user-mode Linux)."""
+        return not self.qemu
+
+    @property
     def compiler(self) -> str:
         """What compiles a program for the guest on this host."""
-        return "gcc" if platform.machine() == self.name else f"{self.cross}gcc"
+        return "gcc" if platform.machine() == self.programs else f"{self.cross}gcc"
 
 
 @cache
@@ -44,7 +51,7 @@ def _tables() -> dict[str, Architecture]:
 
 def _architecture(name: str, table: dict[str, Any], every: list[str]) -> Architecture:
     lists = {"devices": tuple(table["devices"]), "append": (*every, *table["append"])}
-    return Architecture(**{"name": name, **table, **lists})
+    return Architecture(**{"name": name, "programs": name, **table, **lists})
 
 
 def architecture(name: str) -> Architecture:
@@ -80,6 +87,8 @@ def qemu_command(
     QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us.
     """
     machine = architecture(config.arch)
+    if machine.is_program:
+        raise UserError(f"QEMU runs no kernel of architecture {config.arch!r}")
     append = " ".join([*machine.append, *config.append.split()])
     return [
         *("setpriv", "--pdeathsig", "KILL", "--"),

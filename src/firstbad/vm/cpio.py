@@ -30,9 +30,9 @@ def directory(name: str, permissions: int = 0o755) -> Entry:
     return Entry(name, stat.S_IFDIR | permissions)
 
 
-def executable(name: str, data: bytes) -> Entry:
-    """A program."""
-    return Entry(name, stat.S_IFREG | 0o755, data)
+def executable(name: str, data: bytes, permissions: int = 0o755) -> Entry:
+    """A program, or any file."""
+    return Entry(name, stat.S_IFREG | permissions, data)
 
 
 def character_device(name: str, major: int, minor: int) -> Entry:

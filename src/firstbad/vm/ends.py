@@ -57,7 +57,8 @@ def _before_boot(facts: Facts, console: Console) -> tuple[Ended, str]:
     code = facts.returncode if facts.stop == "exited" else None
     if code is not None and code > 0:
         return "infrastructure", f"QEMU failed (exit status {code}): {_words(facts.messages)}"
-    if code is not None and code < 0:
+    # User-mode Linux ends a panic by a signal to itself.
+    if code is not None and code < 0 and not console.line_with(PANIC):
         return "lost", f"while the machine booted {_killed(code, facts.messages)}"
     line = console.line_with(PANIC, INIT_WORDS) or console.last_line()
     how = {

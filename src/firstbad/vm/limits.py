@@ -49,9 +49,9 @@ class MachineConfig:
 
 @dataclass(frozen=True)
 class Acceleration:
-    """Which accelerator QEMU uses, and a sentence for people that says why."""
+    """How machines run: which accelerator QEMU uses, or as user-mode Linux; and a sentence for people that says why."""
 
-    name: Literal["kvm", "tcg"]
+    name: Literal["kvm", "tcg", "uml"]
     why: str
 
 

@@ -19,6 +19,7 @@ from firstbad.vm.control import Control
 from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify
 from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 from firstbad.vm.qemu import Qemu, started
+from firstbad.vm.uml import packed
 from firstbad.vm.watches import DebugError, Watches
 
 GRACE_QUIET, GRACE_TOTAL = 2.0, 5.0
@@ -53,8 +54,10 @@ def run_machine(
     ValueError for a payload that init would not take, InfrastructureError when no process can be started.
     Everything later is in ``MachineRun.ended``.
     """
-    frames = protocol.frames_of(payload)
     with ExitStack() as stack:
+        if acceleration.name == "uml":
+            initramfs, payload = stack.enter_context(packed(initramfs, payload))
+        frames = protocol.frames_of(payload)
         console = stack.enter_context(Console(crash_sign, console_path))
         qemu = stack.enter_context(started(kernel, initramfs, config, acceleration))
         watch = _Watch(qemu, console, config, frames, cancel)

@@ -1,19 +1,21 @@
-"""One QEMU process with its pipes and control socket; whatever happens, nothing of it stays behind."""
+"""One process of QEMU or user-mode Linux with its pipes and control socket; whatever happens, nothing of it stays."""
 
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from firstbad.errors import InfrastructureError, NotFoundError
+from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.vm.architecture import architecture, qemu_command
 from firstbad.vm.limits import Acceleration, MachineConfig
+from firstbad.vm.uml import uml_command
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,19 @@ def started(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: 
     initramfs or QEMU is missing, InfrastructureError when no process can be started.
     """
     _check(kernel, initramfs, config)
+    uml = acceleration.name == "uml"
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
-        debug, stub = map(stack.enter_context, socket.socketpair()) if config.watched else (None, None)
+        watched = config.watched and not uml
+        debug, stub = map(stack.enter_context, socket.socketpair()) if watched else (None, None)
         inherited = [end for end in (theirs, stub) if end is not None]
         numbers = [end.fileno() for end in inherited]
-        process = _spawn(qemu_command(kernel, initramfs, config, acceleration, *numbers), numbers)
+        if uml:
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstbad-", ignore_cleanup_errors=True))
+            command = uml_command(kernel, initramfs, config, theirs.fileno(), Path(scratch))
+        else:
+            command = qemu_command(kernel, initramfs, config, acceleration, *numbers)
+        process = _spawn(command, numbers)
         for end in inherited:
             end.close()
         try:
@@ -64,7 +73,9 @@ def _check(kernel: Path, initramfs: Path, config: MachineConfig) -> None:
         if not path.is_file():
             raise NotFoundError(f"{path}: no such {what}")
     machine = architecture(config.arch)
-    for program, package in ((machine.qemu, machine.package), ("setpriv", "util-linux")):
+    if not os.access(kernel, os.X_OK) and machine.is_program:
+        raise UserError(f"{kernel}: this kernel is to be run as a program, but is not executable")
+    for program, package in ((machine.qemu or "unshare", machine.package), ("setpriv", "util-linux")):
         if shutil.which(program) is None:
             raise NotFoundError(f"{program} is not installed; on Debian: apt-get install {package}")
 

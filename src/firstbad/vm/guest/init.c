@@ -37,6 +37,7 @@
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,9 +107,38 @@ static void refuse(const char *what)
 	die(what);
 }
 
+static int read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return -1;
+	text[n] = 0;
+	return 0;
+}
+
+/* The word after a kernel parameter's " name="; 0 without it. */
+static int parameter_text(const char *name, char *text, size_t size)
+{
+	char line[4096];
+	char *at = read_text("/proc/cmdline", line, sizeof line) < 0 ? NULL : strstr(line, name);
+
+	if (at)
+		snprintf(text, size, "%.*s", (int)strcspn(at + strlen(name), " \n"), at + strlen(name));
+	return at != NULL;
+}
+
 static void mount_all(void)
 {
+	char line[32];
+
 	for (size_t i = 0; i < sizeof mounts / sizeof mounts[0]; i++) {
+		/* Without virtio the files come with this file system: nothing may hide them. */
+		if (strcmp(mounts[i].where, DIRECTORY) == 0 && parameter_text(" firstbad.port=", line, sizeof line))
+			continue;
 		mkdir(mounts[i].where, 0755);
 		mount(mounts[i].type, mounts[i].where, mounts[i].type, 0, NULL);
 	}
@@ -136,19 +166,6 @@ static void stay_responsive(void)
 	sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters);
 }
 
-static int read_text(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return -1;
-	text[n] = 0;
-	return 0;
-}
-
 /* Is this entry of /sys/class/virtio-ports ours? Then opens it, by a device node of our own making. */
 static int open_port(const char *entry)
 {
@@ -167,11 +184,28 @@ static int open_port(const char *entry)
 	return open("/control", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 }
 
+/* User-mode Linux has no virtio: there the port is a serial line, which the host names. */
+static int open_line(void)
+{
+	char path[32] = "/dev/";
+	struct termios settings;
+	int fd;
+
+	if (!parameter_text(" firstbad.port=", path + 5, sizeof path - 5))
+		return -1;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd >= 0 && tcgetattr(fd, &settings) == 0) {
+		cfmakeraw(&settings);
+		tcsetattr(fd, TCSANOW, &settings);
+	}
+	return fd;
+}
+
 static int find_port(void)
 {
 	DIR *directory = opendir(PORTS);
 	struct dirent *entry;
-	int fd = -1;
+	int fd = open_line();
 
 	while (directory && fd < 0 && (entry = readdir(directory)))
 		if (entry->d_name[0] != '.')
@@ -474,13 +508,12 @@ static void on_child(int signal_number)
 	(void)signal_number; /* only there to end ppoll */
 }
 
-/* The number of a kernel parameter "name=NUMBER"; 0 without it. */
+/* The number of a kernel parameter " name=NUMBER"; 0 without it. */
 static int parameter(const char *name)
 {
-	char line[4096];
-	char *at = read_text("/proc/cmdline", line, sizeof line) < 0 ? NULL : strstr(line, name);
+	char text[16];
 
-	return at ? atoi(at + strlen(name)) : 0;
+	return parameter_text(name, text, sizeof text) ? atoi(text) : 0;
 }
 
 static time_t uptime(void)
