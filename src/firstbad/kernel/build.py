@@ -16,7 +16,7 @@ from firstbad.history.worktree import checkout
 from firstbad.kernel import config, process, toolchain
 from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
-from firstbad.kernel.buildlog import first_error
+from firstbad.kernel.buildlog import first_error, recorded_compiler
 from firstbad.kernel.fixes import Fix, Fixer, Source
 from firstbad.kernel.signature import signature
 
@@ -128,7 +128,7 @@ class _Step:
                 key,
                 made,
                 signature=signed,
-                compiler=self.tools.identity,
+                compiler=recorded_compiler(self.out) or self.tools.identity,
                 seconds=round(seconds, 3),
                 error=error,
                 arch=self.arch.name,
@@ -180,7 +180,8 @@ class _Step:
         with self.log.open("ab") as log:
             status = process.run(command, log, env=env, cwd=self.source, cancel=self.cancel)
         if status:
-            line, ours = first_error(self.log)
+            trees = (str(self.source), os.path.relpath(self.source, self.out))
+            line, ours = first_error(self.log, trees, status)
             if ours:
                 raise InfrastructureError(f"building {self.commit[:12]}: {line}")
             raise BuildError(line, str(self.log))
