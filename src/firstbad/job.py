@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from firstbad.errors import NotFoundError, UserError
 
-Kind = Literal["cause", "fix"]
+Kind = Literal["cause", "fix", "test"]
 _VERSION = r"^(v?\d{1,9}\.\d{1,9}(\.\d{1,9})?)?$"
 BugClass = Literal["crash", "hang", "leak", "boot", "test", "metric"]
 NOTHING = Path(__file__).parent / "repro" / "nothing.c"
@@ -100,8 +100,20 @@ class Build(BaseModel):
     minimize_hours: float = Field(default=3.0, gt=0, description="time after which minimization ends with what it has")
 
 
+class Retest(BaseModel):
+    """What only a job of the kind ``test`` has: one revision, ``commit``, is asked whether the bug is there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    patch: str = Field(default="", description="applied to the revision; bytes as latin-1 text")
+    reference: int = Field(default=0, ge=0, description="job that saw the bug and learned its crash rate; 0: none")
+    measure: bool = Field(default=False, description="the bug is there: how often it shows is what is asked")
+    rate: float | None = Field(default=None, gt=0, le=1, description="crash rate to assume without a reference")
+    runs: int = Field(default=500, ge=1, le=100_000, description="clean runs after which no more are made")
+
+
 class Job(BaseModel):
-    """One bisection: what crashes where, and how sure the answer has to be.
+    """One bisection (or test): what crashes where, and how sure the answer has to be.
 
     ``repo``, ``config``, ``baseline`` and ``repro`` are absolute paths once the job is loaded; ``commit``, ``head`` and
     ``good`` are whatever revision names git understands.
@@ -131,6 +143,7 @@ class Job(BaseModel):
     target: float = Field(default=0.99, gt=0.5, lt=1)
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
     bug: Symptom = Symptom()
+    test: Retest = Retest()
     machine: Machine = Machine()
     build: Build = Build()
 
@@ -170,6 +183,10 @@ class Job(BaseModel):
     def _kinds(self) -> "Job":
         if self.kind == "cause" and self.head:
             raise ValueError("'head' is for fix bisections only; a cause bisection starts at 'commit'")
+        if self.kind == "test" and (self.head or self.good):
+            raise ValueError("'head' and 'good' are for bisections; a test is of 'commit'")
+        if self.kind != "test" and self.test != Retest():
+            raise ValueError("[test] is for jobs of the kind 'test' only, see `firstbad test`")
         if self.kind == "fix" and self.good:
             raise ValueError("'good' is for cause bisections only; a fix bisection ends at 'head'")
         return self

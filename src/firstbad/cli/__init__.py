@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from firstbad import __version__
-from firstbad.cli import bisect, crash, demo, jobs, machine, serve, simulate
+from firstbad.cli import bisect, crash, demo, jobs, machine, serve, simulate, test
 from firstbad.cli.output import say_error
 from firstbad.errors import FirstbadError, UserError
 from firstbad.session import Cancelled
@@ -39,10 +39,11 @@ def main() -> None:
     \b
     firstbad demo                              bisect a real kernel crash on this machine
     firstbad cause --repo linux --config .config --repro crash.c --good v6.11
+    firstbad test 3 --patch fix.diff           does job 3's crash still happen with it?
     firstbad doctor                            what is missing here
     """
 
 
-for group in (bisect, jobs, machine, demo, serve, simulate, crash):
+for group in (bisect, test, jobs, machine, demo, serve, simulate, crash):
     for command in group.COMMANDS:
         main.add_command(command)

@@ -6,29 +6,50 @@ from typing import Any, TypeVar, get_args
 
 import click
 
-from firstbad.cli.live import view
-from firstbad.cli.output import say_error, say_json
-from firstbad.cli.result import print_result, result_json
-from firstbad.errors import FirstbadError
+from firstbad.cli.run import finish_job
 from firstbad.history.git import Repo
 from firstbad.home import Home, home
 from firstbad.job import BugClass, Job, load_job, make_job
 from firstbad.kernel.fixes import fixes_for
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
-from firstbad.session import Bisection, find_question, history_of
+from firstbad.session import find_question, history_of
 from firstbad.store import Store
 
 _PATH = click.Path(path_type=Path)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _options(kind: str) -> Callable[[_Function], _Function]:
-    """Options that ``cause`` and ``fix`` share."""
+_COMMIT = (
+    click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
+    click.option("--commit-title", help="title of --commit: finds it again where it was rewritten by a rebase"),
+)
+_REVISIONS = {
+    "cause": (
+        *_COMMIT,
+        click.option("--good", multiple=True, help="revision without the bug; repeat for more"),
+    ),
+    "fix": (*_COMMIT, click.option("--head", help="branch tip where the crash is gone  [default: HEAD]")),
+    "test": (
+        click.option("--rev", help="revision to test  [default: where the job saw the crash, else HEAD]"),
+        click.option("--patch", type=_PATH, help="patch to test on it; - reads it from stdin"),
+        click.option("--start", help="revision that has the bug: its crash rate is measured there first"),
+        click.option("--rate", type=float, help="crash rate to assume where nothing is known of it"),
+        click.option("--runs", type=int, help="make at most so many clean runs  [default: 500]"),
+    ),
+}
+
+
+def options_of(kind: str) -> Callable[[_Function], _Function]:
+    """Options that ``cause``, ``fix`` and ``test`` share."""
 
     def decorate(function: _Function) -> _Function:
+        path = click.option("--path", multiple=True, help="path that the culprit probably touches; repeat for more")
+        baseline = click.option(
+            "--baseline", type=_PATH, help="smaller configuration; what of --config the crash needs is added"
+        )
+        no_priors = click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first")
         found = [
-            click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False),
             click.option("--repo", type=_PATH, help="git repository of the kernel"),
             click.option("--config", type=_PATH, help="kernel configuration (or a fragment, with --config-base)"),
             click.option(
@@ -36,12 +57,9 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
                 type=click.Choice(["none", "tinyconfig", "allnoconfig", "defconfig"]),
                 help="make target that --config is merged over",
             ),
-            click.option(
-                "--baseline", type=_PATH, help="smaller configuration; what of --config the crash needs is added"
-            ),
+            *([baseline] if kind != "test" else []),
             click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
-            click.option("--commit", help="revision where the crash was seen  [default: HEAD]"),
-            click.option("--commit-title", help="title of --commit: finds it again where it was rewritten by a rebase"),
+            *_REVISIONS[kind],
             click.option("--title", help="crash title  [default: what the start commit shows most often]"),
             click.option(
                 "--class",
@@ -52,21 +70,17 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
             click.option("--metric", help="class metric: name of the number that the reproducer prints"),
             click.option("--threshold", type=float, help="class metric: the number is bad beyond this"),
             click.option("--worse", type=click.Choice(["above", "below"]), help="class metric  [default: above]"),
-            click.option("--path", multiple=True, help="path that the culprit probably touches; repeat for more"),
+            *([path] if kind != "test" else []),
             click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]"),
             click.option("--cpus", type=int, help="CPUs of a machine  [default: 2]"),
             click.option("--memory", type=int, help="memory of a machine, MiB  [default: 512]"),
             click.option("--backend", type=click.Choice(["qemu", "uml"]), help="uml: user-mode Linux  [default: qemu]"),
             click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
             click.option("--toolchain", help="compiler, by name  [default: by release]"),
-            click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first"),
+            *([no_priors] if kind != "test" else []),
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
         ]
-        if kind == "cause":
-            found.insert(6, click.option("--good", multiple=True, help="revision without the bug; repeat for more"))
-        else:
-            found.insert(6, click.option("--head", help="branch tip where the crash is gone  [default: HEAD]"))
         for option in reversed(found):
             function = option(function)
         return function
@@ -77,7 +91,8 @@ def _options(kind: str) -> Callable[[_Function], _Function]:
 @click.command(
     epilog="Example: firstbad cause --repo linux --config .config --repro crash.c --commit v6.12 --good v6.11"
 )
-@_options("cause")
+@click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False)
+@options_of("cause")
 def cause(**options: Any) -> None:
     """Find the commit that introduced a crash.
 
@@ -89,7 +104,8 @@ def cause(**options: Any) -> None:
 
 
 @click.command(epilog="Example: firstbad fix --repo linux --config .config --repro crash.c --commit v6.10 --head v6.12")
-@_options("fix")
+@click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False)
+@options_of("fix")
 def fix(**options: Any) -> None:
     """Find the commit that fixed a crash: from --commit, which crashes, to --head, which does not."""
     _submit("fix", options)
@@ -105,17 +121,17 @@ def resume(number: int | None, as_json: bool, plain: bool) -> None:
     store = Store(place.database)
     found = store.job(number)
     store.cancel(found.id, False)
-    bisect(store, place, found.id, as_json, plain)
+    finish_job(store, place, found.id, as_json, plain)
 
 
 def _submit(kind: str, options: dict[str, Any]) -> None:
     job_file, as_json, plain = (options.pop(key) for key in ("job_file", "as_json", "plain"))
-    data = _overrides(kind, options)
+    data = {"kind": kind, **overrides(options)}
     job = load_job(job_file, data) if job_file else make_job(data)
     place = home()
     check(job, place)
     store = Store(place.database)
-    bisect(store, place, store.submit(job), as_json, plain)
+    finish_job(store, place, store.submit(job), as_json, plain)
 
 
 def check(job: Job, place: Home) -> None:
@@ -127,10 +143,11 @@ def check(job: Job, place: Home) -> None:
         choose(None, job.build.toolchain)
 
 
-def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    data: dict[str, Any] = {"kind": kind}
+def overrides(options: dict[str, Any]) -> dict[str, Any]:
+    """What the command line says of a job."""
+    data: dict[str, Any] = {}
     for key in ("repo", "config", "baseline", "repro"):
-        if options[key] is not None:
+        if options.get(key) is not None:
             data[key] = str(options[key])
     for key in ("commit", "commit_title", "title", "target", "head"):
         if options.get(key) is not None:
@@ -138,7 +155,7 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
     for key in ("good", "path"):
         if options.get(key):
             data[key] = list(options[key])
-    if options["no_priors"]:
+    if options.get("no_priors"):
         data["priors"] = False
     tables = {
         "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds", "backend": "backend"},
@@ -150,30 +167,6 @@ def _overrides(kind: str, options: dict[str, Any]) -> dict[str, Any]:
         if found:
             data[table] = found
     return data
-
-
-def bisect(store: Store, place: Home, number: int, as_json: bool, plain: bool) -> None:
-    """Run a job to its end and print the result."""
-    run_job(store, place, number, plain or as_json)
-    if as_json:
-        say_json(result_json(store, number))
-    else:
-        print_result(store, place, number)
-
-
-def run_job(store: Store, place: Home, number: int, plain: bool) -> None:
-    """Run a job to its end while somebody watches. An error is recorded, then raised."""
-    job = store.job(number).job
-    heading = f"job {number}: {job.kind} bisection from {job.commit}{f' of {job.title}' if job.title else ''}"
-    with view(heading, plain) as observer:
-        try:
-            Bisection(store, number, place, observer).run()
-        except FirstbadError as error:
-            store.append(number, "failed", {"error": str(error)})
-            raise
-        except KeyboardInterrupt:
-            say_error(f"interrupted; `firstbad resume {number}` goes on from here")
-            raise SystemExit(130) from None
 
 
 COMMANDS = (cause, fix, resume)

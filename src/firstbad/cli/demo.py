@@ -6,9 +6,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from firstbad.cli.bisect import check, run_job
+from firstbad.cli.bisect import check
 from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
 from firstbad.cli.result import print_result, result_json
+from firstbad.cli.run import run_job
 from firstbad.demo import Case, Demo, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home

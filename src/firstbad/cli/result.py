@@ -56,6 +56,16 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "boundary",
         "title",
         "noop",
+        "why",
+        "tested",
+        "patched",
+        "crashes",
+        "clean",
+        "other",
+        "crash_title",
+        "chance",
+        "rate",
+        "rate_from",
         "is_merge",
         "to",
         "cc",
@@ -81,6 +91,9 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
     if state.finished is None:
         _print_open(stored, events, state, is_running(place.job(number)))
         return
+    if stored.job.kind == "test":
+        _print_test(stored, state)
+        return
     _print_answer(stored, state)
     if evidence:
         _print_evidence(state)
@@ -91,6 +104,20 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
         style="dim",
     )
     say(f"log: firstbad log {number}", style="dim")
+
+
+def _print_test(stored: StoredJob, state: State) -> None:
+    finished = state.finished or {}
+    patch = " with the patch" if finished["patched"] else ""
+    style = {"not_seen": "green", "crashes": "red"}.get(finished["status"], "yellow")
+    say(f"{finished['tested'][:12]}{patch}: {finished['why']}", style=f"bold {style}")
+    if "rate" in finished:
+        mean, low, high = finished["rate"]
+        between = f" ({low:.2f} to {high:.2f})" if low < high else ""
+        say(f"crash rate: {mean:.2f}{between}, {finished['rate_from']}")
+    if finished["other"]:
+        say(f"{finished['other']} more runs ended in another crash and say nothing")
+    say(f"log: firstbad log {stored.id}", style="dim")
 
 
 def _print_answer(stored: StoredJob, state: State) -> None:

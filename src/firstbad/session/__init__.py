@@ -3,6 +3,7 @@
 from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
 from firstbad.session.log import bisection_log
 from firstbad.session.question import find_question, history_of
+from firstbad.session.retest import learned
 from firstbad.session.state import State, Test, fold
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "fold",
     "history_of",
     "is_running",
+    "learned",
     "verdict_of",
 ]

@@ -27,6 +27,7 @@ from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.question import find_question, history_of
+from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
@@ -58,6 +59,7 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
         job.build.toolchain,
         job.build.arch,
         fixes_for(Repo(job.repo), job.build),
+        job.test.patch.encode("latin-1"),
     )
     machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
     return LocalEngine(home, spec, job.repro, machines=machines, jobs=job.build.jobs)
@@ -134,7 +136,11 @@ class Bisection:
             compiled=self._compiled,
         )
         self.history = history
-        self.decider = Decider(history, self.question, means)
+        self.decider: Decider | Tester = (
+            Tester(history, self.question, means, self.job)
+            if self.job.kind == "test"
+            else Decider(history, self.question, means)
+        )
         self.state: State = fold(events, self.job.title)
         self._compiled_at: dict[str, frozenset[str]] = {}
 
@@ -177,6 +183,8 @@ class Bisection:
         question = self.question
         data = {"start": question.start, "head": question.head, "kind": question.kind}
         self.record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
+        if self.job.test.reference and self.state.learned is None:
+            self.record("learned", learned(self.store, self.job.test.reference))
 
     def _check_cancelled(self) -> None:
         if self.store.job(self.number).cancelled:
@@ -350,6 +358,7 @@ class Bisection:
             "confidence": round(finish.confidence, 6),
             "boundary": finish.boundary,
             "why": finish.why,
+            **finish.more,
         }
         if finish.status == "found":
             culprit = self.repo.commit(finish.commits[0])

@@ -16,7 +16,7 @@ from firstbad.session.question import Question
 from firstbad.session.state import State
 from firstbad.session.view import Bools, View, Views
 
-Phase = Literal["initial", "base", "head", "release", "search", "confirm"]
+Phase = Literal["initial", "base", "head", "release", "search", "confirm", "test"]
 
 START_CRASHES = 4  # crashes at the start commit that say enough about a crash rate of a half or more
 START_SELDOM = 6  # the same for a lower one
@@ -55,6 +55,8 @@ class Finish:
     confidence: float = 0.0
     boundary: str = ""
     why: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+    """What else the record says."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Decider:
 
     def propose(self, state: State) -> Step | Finish:
         """The next step. Raises BisectionError when the question can't be answered."""
-        step = self._initial(state)
+        step = self.check_start(state)
         if step is not None:
             return step
         fix = self.question.kind == "fix"
@@ -113,7 +115,7 @@ class Decider:
 
     def start_is_known(self, state: State) -> bool:
         """Whether the runs at the start commit say enough about the bug."""
-        return self._initial(state) is None
+        return self.check_start(state) is None
 
     def judge(self, state: State, step: Step) -> dict[str, Any]:
         """What a test that has just ended says: verdict, probability of the bug, and what is left to search."""
@@ -137,7 +139,8 @@ class Decider:
 
     # The start commit.
 
-    def _initial(self, state: State) -> Step | None:
+    def check_start(self, state: State) -> Step | None:
+        """Runs at the start commit, until they say enough about the bug. Raises BisectionError if it is not there."""
         start, tally = self.question.start, state.tally(self.question.start)
         build = state.builds.get(start)
         if build is not None and build.error:

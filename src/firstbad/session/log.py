@@ -34,7 +34,8 @@ class _Block:
 def bisection_log(job: Job, events: Sequence[Event]) -> str:
     """The log in the format that bisection logs of the kernel have had since 2019.
 
-    Lines of our own begin with ``# firstbad:`` and say what was believed before and after a test.
+    Lines of our own begin with ``# firstbad:`` and say what was believed before and after a test. For a job that is
+    the test of one revision there is no such format: what was run stands between lines of our own.
     """
     state = fold(events, job.title)
     return _Renderer(job, state, events).render()
@@ -51,7 +52,10 @@ class _Renderer:
         if not self.state.started:
             return ""
         started = self.state.started[0]
-        self.writer.begin(self.job.kind, started["start"])
+        if self.job.kind == "test":
+            self.writer.note(f"test of {started['start']}{' with a patch' if self.job.test.patch else ''}")
+        else:
+            self.writer.begin(self.job.kind, started["start"])
         if "rewritten" in started:
             self.writer.note(f"{started['rewritten']} does not exist; {started['start']} has its title")
         for block in _blocks(self.state.tests):
@@ -103,7 +107,7 @@ class _Renderer:
 
     def _verdict(self, block: _Block) -> None:
         mark = block.mark
-        if mark is None:
+        if mark is None or self.job.kind == "test":
             return
         crashed = sum(run.outcome == "crash" for run in block.runs)
         if mark["verdict"] == "bad" and crashed * 2 < len(block.runs) and not self.flaky:
@@ -121,6 +125,12 @@ class _Renderer:
         return cast(Literal["good", "bad", "skip"], verdict)
 
     def _finish(self, data: dict[str, Any]) -> None:
+        if self.job.kind == "test":
+            if "rate" in data:
+                self.writer.note(f"crash rate {data['rate'][0]:.3f} ({data['rate_from']})")
+            self.writer.note(data["why"])
+            self._totals()
+            return
         side: Literal["bad", "good"] = "bad" if self.job.kind == "cause" else "good"
         if data["status"] == "found":
             self.writer.culprit(data["show"])

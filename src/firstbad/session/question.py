@@ -44,8 +44,15 @@ def find_question(history: History, job: Job) -> Question:
     """Resolve what the job names. Raises UserError, NotFoundError before anything is built."""
     start, rewritten = _start(history, job)
     question = Question(
-        job.kind, start, target=job.target, paths=tuple(job.path), priors=job.priors, rewritten=rewritten
+        "fix" if job.kind == "fix" else "cause",
+        start,
+        target=job.target,
+        paths=tuple(job.path),
+        priors=job.priors,
+        rewritten=rewritten,
     )
+    if job.kind == "test":
+        return question
     if job.kind == "fix":
         head = history.resolve(job.head or "HEAD")
         if head == start:

@@ -155,6 +155,7 @@ class State:
     tests: list[Test] = field(default_factory=list)
     same: dict[str, str] = field(default_factory=dict)  # revision -> tested revision with an equal signature
     bug: Bug | None = None
+    learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
     finished: dict[str, Any] | None = None
@@ -251,6 +252,10 @@ def apply(state: State, event: Event, title: str = "") -> None:
         if title and state.bug is None:
             state.bug = Bug([title])
         state.accelerated = False  # a session that goes on may be another host
+    elif event.kind == "learned":
+        state.learned, state.config = data, data.get("config")
+        faces = (from_event(face).report for face in data["faces"])
+        state.bug = Bug(data["titles"], [report for report in faces if report is not None])
     elif event.kind == "machines":
         state.accelerated = True
     elif event.kind == "test":

@@ -1,0 +1,139 @@
+"""``test``: does this revision, with this patch, still crash?"""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstbad.cli.bisect import check, options_of, overrides
+from firstbad.cli.output import err
+from firstbad.cli.run import finish_job
+from firstbad.errors import UserError
+from firstbad.history.git import Repo
+from firstbad.history.patch import PatchError, check_patch, read_patch
+from firstbad.history.releases import base_release
+from firstbad.home import home
+from firstbad.job import Job, load_job, make_job
+from firstbad.kernel.fixes import Fixer, fixes_for
+from firstbad.session import learned
+from firstbad.store import Store
+
+
+@click.command(
+    epilog="""Exit status: 0 not seen, and that is sure enough; 1 still crashes; 125 no answer (it does not build or
+    boot, the bug was not seen at --start, too few runs were allowed); 2 unusable input; 128 this machine failed: as
+    `git bisect run` reads them.
+
+    Example: firstbad test 3 --patch fix.diff"""
+)
+@click.argument("job", metavar="[JOB]", required=False)
+@options_of("test")
+def test(**options: Any) -> None:
+    """Does a revision, maybe with a patch, still crash?
+
+    JOB is the number of a job that saw the crash, whose crash rate and bug are used, or a job file. Without one it
+    takes the options of `firstbad cause`, and measures the crash rate at --start first or assumes one. Runs are made
+    until the crash is seen, or until so many clean ones would be improbable if the bug were there (--target).
+    """
+    named, as_json, plain, start = (options.pop(key) for key in ("job", "as_json", "plain", "start"))
+    place = home()
+    store = Store(place.database) if named and named.isdigit() else None
+    job, reference, start = _job(store, named, options, start)
+    first = _changed(job, "", commit=start, measure=True) if start else None
+    for one in (first, job):
+        if one is not None:
+            check(one, place)
+    _check_patch(job)
+    store = store or Store(place.database)
+    reference = reference or (_same(store, job) if named and not first else 0)
+    if first is not None:
+        reference = store.submit(first)
+    job = _changed(job, job.test.patch, reference=reference)
+    if not reference:
+        err.print("firstbad: no crash rate is known; one is assumed (--start REV measures it)", markup=False)
+    finish_job(store, place, store.submit(job), as_json, plain)
+
+
+def _job(store: Store | None, named: str | None, options: dict[str, Any], start: str | None) -> tuple[Job, int, str]:
+    """The test, the job whose bug it is, and where the crash rate is measured first; 0 and empty without."""
+    rev, patch = options.pop("rev"), _patch(options.pop("patch"))
+    more = {key: options.pop(key) for key in ("rate", "runs")}
+    own = {key: value for key, value in more.items() if value is not None}
+    data = overrides(options)
+    if named is None:
+        job = make_job({**data, "kind": "test", "commit": rev or "HEAD", "test": own})
+        return _changed(job, patch), 0, start or ""
+    if store is not None:
+        number = int(named)
+        known = store.job(number).job
+        if known.test.reference:  # a test of a test's revision: whose bug it is was said there
+            number = known.test.reference
+        if not start:
+            learned(store, number)
+        seen = next((event.data["start"] for event in store.events(number) if event.kind == "started"), known.commit)
+        job = make_job({**known.model_dump(mode="json", by_alias=True), **_merged(known, data)}, f"job {number}")
+        return _changed(job, patch, commit=rev or seen, **own), 0 if start else number, start or ""
+    job = load_job(Path(named), data)
+    return _changed(job, patch, commit=rev or job.commit, **own), 0, start or ""
+
+
+def _merged(known: Job, data: dict[str, Any]) -> dict[str, Any]:
+    """Options over a stored job, table by table."""
+    before = known.model_dump(mode="json", by_alias=True)
+    return {key: {**before[key], **value} if isinstance(value, dict) else value for key, value in data.items()}
+
+
+def _changed(job: Job, patch: str, commit: str = "", **test: Any) -> Job:
+    """A job as the test of one revision, with nothing of what only a bisection has."""
+    data = job.model_dump(mode="json", by_alias=True)
+    kept = data["test"] if job.kind == "test" else {}
+    data |= {"kind": "test", "head": "", "good": [], "commit": commit or job.commit, "commit_title": ""}
+    # Which configuration is used was decided where the bug was learned.
+    data |= {"baseline": None, "build": {**data["build"], "sanitizers": "keep"}}
+    return make_job({**data, "test": {**kept, "reference": 0, "measure": False, **test, "patch": patch}})
+
+
+def _patch(path: Path | None) -> str:
+    if path is None:
+        return ""
+    if str(path) != "-":
+        return read_patch(path).decode("latin-1")
+    data = sys.stdin.buffer.read()
+    check_patch(data, "stdin")
+    return data.decode("latin-1")
+
+
+def _check_patch(job: Job) -> None:
+    """Raises PatchError where the patch does not fit the revision."""
+    if not job.test.patch:
+        return
+    repo = Repo(job.repo)
+    commit = repo.resolve(job.commit)
+    release = base_release(repo, commit)
+    with tempfile.TemporaryDirectory() as place:
+        source = Fixer(Path(place)).source(
+            repo, commit, release.version if release else None, fixes_for(repo, job.build),
+            job.test.patch.encode("latin-1"),
+        )  # fmt: skip
+    if source.error:
+        raise PatchError(f"--patch: {source.error} (at {job.commit})")
+
+
+def _same(store: Store, job: Job) -> int:
+    """The newest job with this configuration, reproducer and machine that saw its bug; 0 without one."""
+    fields = ("repo", "config", "repro", "title", "bug", "machine", "build")
+    for stored in store.jobs():
+        if stored.job.kind == "test" and not stored.job.test.measure:
+            continue  # ended at its first crash: that says little of how often it comes
+        if all(getattr(stored.job, name) == getattr(job, name) for name in fields):
+            try:
+                learned(store, stored.id)
+            except UserError:
+                continue
+            return stored.id
+    return 0
+
+
+COMMANDS = (test,)
