@@ -123,11 +123,15 @@ def _check_patch(job: Job) -> None:
 
 def _same(store: Store, job: Job) -> int:
     """The newest job with this configuration, reproducer and machine that saw its bug; 0 without one."""
-    fields = ("repo", "config", "repro", "title", "bug", "machine", "build")
+
+    def facts(one: Job) -> list[Any]:
+        build = one.build.model_copy(update={"sanitizers": "keep"})
+        return [one.repo, one.config, one.repro, one.title, one.bug, one.machine, build]
+
     for stored in store.jobs():
         if stored.job.kind == "test" and not stored.job.test.measure:
             continue  # ended at its first crash: that says little of how often it comes
-        if all(getattr(stored.job, name) == getattr(job, name) for name in fields):
+        if facts(stored.job) == facts(job):
             try:
                 learned(store, stored.id)
             except UserError:
