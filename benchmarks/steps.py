@@ -22,6 +22,7 @@ from firstbad.history.git import Repo
 from firstbad.inference import Belief, Costs, Dag, next_test
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
+from firstbad.kernel.places import places
 from firstbad.repro import prepare
 from firstbad.vm import MachineConfig, build_initramfs, probe_acceleration, run_machine
 
@@ -62,10 +63,8 @@ def measure_builds(times: Times, place: Path, made: Demo, repeat: int) -> Built:
 
 def rebuild_from_nothing(used: Builder, repo: Repo, commit: str, spec: Spec) -> Built:
     """Build again with the outputs and the store gone."""
-    import shutil
-
-    for out in used.directory.glob("out-*"):
-        shutil.rmtree(out)
+    for place in places(used.directory):
+        place.wipe()
     fresh = Builder(used.directory, Artifacts(used.directory / "again", 1 << 40), used.ccache)
     return fresh.build(repo, commit, spec)
 

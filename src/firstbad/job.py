@@ -98,6 +98,10 @@ class Build(BaseModel):
     )
     minimize_steps: int = Field(default=12, ge=1, description="kernels that minimization against a baseline may build")
     minimize_hours: float = Field(default=3.0, gt=0, description="time after which minimization ends with what it has")
+    verify: Literal["clean", "full", "off"] = Field(
+        default="clean",
+        description="build culprit and parents again in fresh directories and compare; full: without any compile cache",
+    )
 
 
 class Retest(BaseModel):

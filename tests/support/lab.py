@@ -58,21 +58,30 @@ class Lab:
     broken: frozenset[str] = frozenset()
     unbootable: frozenset[str] = frozenset()
     signatures: dict[str, str] = field(default_factory=dict)
+    stale: dict[str, str] = field(default_factory=dict)
+    """Revisions whose incremental build wrongly gives another one's kernel."""
     machines: int = 2
     seed: int = 0
     builds: list[str] = field(default_factory=list)
+    fresh: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     before_run: Callable[[], None] = lambda: None
     function: str = "demo_read"
     acceleration: Acceleration | None = None
 
     def build(self, request: BuildRequest) -> Future[Built]:
-        cached = request.commit in self.builds
+        made = self.fresh if request.fresh else self.builds
+        cached = request.commit in made
         if not cached:
-            self.builds.append(request.commit)
+            made.append(request.commit)
         error = "a.c:1: error: nonsense" if request.commit in self.broken else ""
-        signature = "" if error else self.signatures.get(request.commit, request.commit)
+        holds = self._holds(request.commit)
+        signature = "" if error else self.signatures.get(holds, holds)
         return _done(Built(request.commit, self.directory, signature, "gcc (GCC) 12.2.0", 7.0, error, cached))
+
+    def _holds(self, commit: str) -> str:
+        """The revision whose kernel is in the store: a fresh build puts the right one there."""
+        return commit if commit in self.fresh else self.stale.get(commit, commit)
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         self.before_run()
@@ -83,7 +92,7 @@ class Lab:
             return _done(MachineRun("boot-failed", False, b"[ 0.0] nothing\n", None, 1, 0, "no sign of life"))
         if chance(0) < self.stranger_rate:
             return _done(MachineRun("panic", True, WARNING.encode(), None, 1, 0.5, ""))
-        if self.has_bug(commit) and chance(1) < self.crash_rate:
+        if self.has_bug(self._holds(commit)) and chance(1) < self.crash_rate:
             return _done(MachineRun("panic", True, OOPS.replace("FUNC", self.function).encode(), None, 1, 0.5, ""))
         return _done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))
 

@@ -13,7 +13,7 @@ from tests.support.histories import History
 
 from firstbad.errors import BuildError, InfrastructureError, NotFoundError
 from firstbad.history.git import Repo
-from firstbad.kernel import process
+from firstbad.kernel import places, process
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.buildlog import first_error
@@ -78,6 +78,70 @@ def test_signatures_say_whether_the_code_is_the_same(history, builder, tmp_path)
     elsewhere = make_builder(tmp_path / "a" / "much" / "longer" / "place")
     assert elsewhere.build(repo, commits["two"], SPEC).signature == two.signature
     assert elsewhere.build(repo, commits["one"], SPEC).signature == one.signature, "and the order does not matter"
+
+
+def test_a_wrong_incremental_build_does_not_survive(history, builder):
+    """A header that is found earlier on the include path: make knows only the one that was read last time."""
+    repo, commits = Repo(history.path), history.commits
+    shadow = history.commit("shadow", {"include/first/value.h": "#define VALUE 7\n"}, ["two"])
+    two = builder.build(repo, commits["two"], SPEC)
+    wrong = builder.build(repo, shadow, SPEC)
+    assert wrong.signature == two.signature, "make saw it: this test tests nothing"
+    clean = builder.build(repo, shadow, SPEC, fresh="clean")
+    assert clean.signature != wrong.signature
+    assert builder.build(repo, shadow, SPEC).signature == clean.signature, "the store holds the right one now"
+    assert builder.build(repo, shadow, SPEC).kernel.read_bytes() == clean.kernel.read_bytes()
+    assert builder.build(repo, shadow, SPEC, fresh="full").signature == clean.signature
+    assert builder.build(repo, commits["two"], SPEC, fresh="clean").signature == two.signature
+    assert builder.build(repo, commits["one"], SPEC).signature != two.signature, "and what was stale is gone"
+
+
+def test_leftovers_that_do_not_fit_are_no_build_error(history, builder):
+    """The object of a deleted source lies around and can't be linked: built from nothing, all is well."""
+    repo = Repo(history.path)
+    makefile = (TREE / "Makefile").read_text()
+    picky = makefile.replace("\t$(CC) -nostdlib", "\ttest ! -e $(O)/old.o\n\t$(CC) -nostdlib")
+    litters = picky + "\n$(O)/vmlinux: $(O)/old.o\n$(O)/old.o:\n\ttouch $@\n"
+    before = history.commit("litters", {"Makefile": litters.replace("test ! -e", "test -e")}, ["one"])
+    after = history.commit("picky", {"Makefile": picky, VALUE: "#define VALUE 9\n"}, ["one"])
+    assert builder.build(repo, before, SPEC).error == ""
+    assert builder.build(repo, after, SPEC).error == ""
+
+
+def test_an_interrupted_build_is_not_built_on(history, builder):
+    """A part of an object, newer than its source, is what a killed compiler leaves."""
+    repo = Repo(history.path)
+    builder.build(repo, history.commits["one"], SPEC)
+    cancel = threading.Event()
+    threading.Timer(1.0, cancel.set).start()
+    with pytest.raises(process.Cancelled):
+        builder.build(repo, history.commits["sleeps"], SPEC, cancel)
+    place = places.places(builder.directory)[0]
+    (place.out / "main.o").write_bytes(b"half of an object")
+    built = builder.build(repo, history.commits["two"], SPEC)
+    assert built.error == ""
+
+
+def test_the_nearest_place(tmp_path):
+    near, far = places.Place(tmp_path / "place-1"), places.Place(tmp_path / "place-2")
+    for place, tree in ((near, "near"), (far, "far")):
+        place.begin(("gcc",))
+        place.end(places.Note(("gcc",), tree, 10, {"a.c": 1, "b.h": 8}))
+    differs = {"near": {"a.c", "unread.c"}, "far": {"a.c", "b.h"}}
+
+    def choose(made_from, changed, limit=1 << 30):
+        return places.choose(tmp_path, made_from, changed, limit)
+
+    assert choose(("gcc",), differs.get) == near
+    assert choose(("gcc",), {"near": {"b.h"}, "far": {"a.c"}}.get) == far
+    assert choose(("gcc",), lambda _: {"b.h"}) not in (near, far), "all is compiled again: better beside it"
+    assert choose(("gcc",), lambda _: None) not in (near, far)
+    assert choose(("clang",), differs.get) not in (near, far)
+    (near.out / "vmlinux").write_bytes(bytes(1000))
+    os.utime(near.directory / "note.json", (1, 1))
+    assert choose(("clang",), differs.get, limit=1000) == near, "no room: what was used longest ago"
+    places.drop(tmp_path, 500)
+    assert places.places(tmp_path) == [far]
 
 
 def test_a_build_that_fails_is_a_fact(history, builder):

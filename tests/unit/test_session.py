@@ -276,3 +276,47 @@ def test_git_can_not_be_steered_by_a_revision(history, tmp_path: Path):
     for name in ("--output=/tmp/x", "-", "--all"):
         with pytest.raises(UserError):
             Repo(history.path).resolve(name)
+
+
+def test_a_wrong_incremental_build_is_found_out(history, place, tmp_path):
+    """c32 was built wrongly, as c34: it seems to be the culprit until it and its parent are built from nothing."""
+    stale = {history.commits["c32"]: history.commits["c34"]}
+    lab = Lab(tmp_path, contains(history, "c33"), stale=stale)
+    finished, store, number = bisect(place, job_for(history), lab)
+    assert finished["status"] == "found"
+    assert finished["commits"] == [history.commits["c33"]]
+    events = store.events(number)
+    checked = {event.data["commit"]: event.data["same"] for event in events if event.kind == "verify"}
+    assert checked[history.commits["c33"]] is True
+    assert checked[history.commits["c32"]] is False
+    log = bisection_log(store.job(number).job, events)
+    assert write(read_log(log)) == log
+    assert f"# firstbad: not verified: the signature of {history.commits['c32']}" in log
+    assert f"# firstbad: verified: a clean build of {history.commits['c33']} has the same signature" in log
+
+
+@pytest.mark.parametrize("kept", ["verify", "mark"])
+def test_verification_goes_on_after_a_kill(history, place, tmp_path, kept):
+    """Events are cut off right before or after the first clean build; the rest comes out the same."""
+    stale = {history.commits["c32"]: history.commits["c34"]}
+    whole, store, number = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c33"), stale=stale))
+    events = store.events(number)
+    first = next(index for index, event in enumerate(events) if event.kind == "verify")
+    again = Store(place.database)
+    other = again.submit(again.job(number).job)
+    for event in events[: first + (kept == "verify")]:
+        again.append(other, event.kind, event.data)
+    # Before it was recorded, the clean build was made: the store holds its kernel already.
+    lab = Lab(tmp_path, contains(history, "c33"), stale=stale, builds=list(history.commits.values()))
+    lab.fresh.append(events[first].data["commit"])
+    finished, _, _ = bisect(place, again.job(other).job, lab, other)
+    assert finished["commits"] == whole["commits"] == [history.commits["c33"]]
+    checked = [event.data["commit"] for event in again.events(other) if event.kind == "verify"]
+    assert len(checked) == len(set(checked))
+
+
+def test_verification_can_be_left_out(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c33"))
+    finished, _, _ = bisect(place, job_for(history, build={"verify": "off"}), lab)
+    assert finished["status"] == "found"
+    assert lab.fresh == []

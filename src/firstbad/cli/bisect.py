@@ -48,6 +48,12 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
         baseline = click.option(
             "--baseline", type=_PATH, help="smaller configuration; what of --config the crash needs is added"
         )
+        verify = click.option(
+            "--verify",
+            type=click.Choice(["clean", "full", "off"]),
+            help="build culprit and parents again from nothing and compare; full: without any compile cache  "
+            "[default: clean]",
+        )
         no_priors = click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first")
         found = [
             click.option("--repo", type=_PATH, help="git repository of the kernel"),
@@ -77,7 +83,7 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             click.option("--backend", type=click.Choice(["qemu", "uml"]), help="uml: user-mode Linux  [default: qemu]"),
             click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
             click.option("--toolchain", help="compiler, by name  [default: by release]"),
-            *([no_priors] if kind != "test" else []),
+            *([verify, no_priors] if kind != "test" else []),
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
         ]
@@ -160,10 +166,10 @@ def overrides(options: dict[str, Any]) -> dict[str, Any]:
     tables = {
         "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds", "backend": "backend"},
         "bug": {"bug_class": "class", "metric": "metric", "threshold": "threshold", "worse": "worse"},
-        "build": {"config_base": "config_base", "toolchain": "toolchain"},
+        "build": {"config_base": "config_base", "toolchain": "toolchain", "verify": "verify"},
     }
     for table, names in tables.items():
-        found = {field: options[name] for name, field in names.items() if options[name] is not None}
+        found = {field: options[name] for name, field in names.items() if options.get(name) is not None}
         if found:
             data[table] = found
     return data

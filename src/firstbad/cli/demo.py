@@ -35,6 +35,9 @@ from firstbad.store import Store
 )
 @click.option("--make-only", is_flag=True, help="make the history and stop")
 @click.option("--target", type=float, default=0.99, show_default=True, help="probability to stop at")
+@click.option(
+    "--verify", type=click.Choice(["clean", "full", "off"]), default="clean", show_default=True, help="as for `cause`"
+)
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a bisection")
 @click.option("--plain", is_flag=True, help="lines instead of the live view")
 def demo(
@@ -44,6 +47,7 @@ def demo(
     source: Path | None,
     make_only: bool,
     target: float,
+    verify: str,
     as_json: bool,
     plain: bool,
 ) -> None:
@@ -61,7 +65,8 @@ def demo(
             say(f"seed {number}: {made.commits} commits, {len(made.tags)} tags in {made.repo}")
             continue
         for name in _wanted(made, bug, every):
-            rows.append(_bisect(place, made, made.cases[name], target, as_json, plain))
+            case = made.cases[name]
+            rows.append(_bisect(place, made, case, demo_job(made, case, target, verify), as_json, plain))
             if as_json:
                 say_json(rows[-1])
     if rows and not as_json:
@@ -82,7 +87,7 @@ def _wanted(made: Demo, bug: tuple[str, ...], every: bool) -> list[str]:
     return names
 
 
-def demo_job(made: Demo, case: Case, target: float) -> Job:
+def demo_job(made: Demo, case: Case, target: float, verify: str = "clean") -> Job:
     """The job of one case: what a user would say of it, and nothing of the truth."""
     return make_job(
         {
@@ -95,13 +100,12 @@ def demo_job(made: Demo, case: Case, target: float) -> Job:
             **({"head": case.head} if case.kind == "fix" else {}),
             "target": target,
             "machine": {"cpus": case.cpus},
-            "build": {"config_base": "tinyconfig"},
+            "build": {"config_base": "tinyconfig", "verify": verify},
         }
     )
 
 
-def _bisect(place: Home, made: Demo, case: Case, target: float, as_json: bool, plain: bool) -> dict[str, Any]:
-    job = demo_job(made, case, target)
+def _bisect(place: Home, made: Demo, case: Case, job: Job, as_json: bool, plain: bool) -> dict[str, Any]:
     check(job, place)
     store = Store(place.database)
     number = store.submit(job)

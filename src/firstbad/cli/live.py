@@ -88,6 +88,10 @@ class PlainView:
             if belief_line(state) and test.data["phase"] in ("search", "confirm"):
                 left = time_left(state)
                 self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
+        elif event.kind == "verify":
+            fact = event.data
+            what = "the same kernel" if fact["same"] else "another kernel: its runs no longer count"
+            self._line(f"{fact['commit'][:12]} clean build in {fact['seconds']:.1f} s: {what}")
         elif event.kind == "machines":
             self._line(f"{machines_line(event)}: {event.data['why']}")
         elif event.kind == "crash":

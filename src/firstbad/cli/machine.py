@@ -15,7 +15,7 @@ from firstbad.cli.output import out, say, say_json
 from firstbad.home import GIB, home
 from firstbad.kernel import data
 from firstbad.kernel.artifacts import Artifacts
-from firstbad.kernel.build import drop_outputs
+from firstbad.kernel.places import drop
 from firstbad.kernel.toolchain import identity
 from firstbad.session import is_running
 
@@ -109,7 +109,7 @@ def gc(budget: float | None) -> None:
     before = _size(place.root)
     if not any(is_running(job) for job in (place.root / "jobs").glob("*")):
         for builder in place.builders.glob("*"):
-            drop_outputs(builder, limit // 4)
+            drop(builder, limit // 4)
         if _size(place.ccache) > limit // 4:
             shutil.rmtree(place.ccache, ignore_errors=True)
     Artifacts(place.artifacts, limit).collect(limit=limit // 2)

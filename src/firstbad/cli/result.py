@@ -71,6 +71,8 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "cc",
     )
     found = {key: finished[key] for key in keys if key in finished}
+    if state.verified:
+        found["verified"] = sorted(state.verified)
     return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
 
 

@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Protocol
 
 from firstbad.kernel.artifacts import Built
+from firstbad.kernel.build import Fresh
 from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 
 
 @dataclass(frozen=True)
 class BuildRequest:
     """Build one revision (full hash) of a repository, with the job's configuration unless ``config`` is the text of
-    another (merged over the make target ``base``)."""
+    another (merged over the make target ``base``); ``fresh``: without what earlier builds left."""
 
     repo: Path
     commit: str
     config: str = ""
     base: str = "none"
+    fresh: Fresh = ""
 
 
 @dataclass(frozen=True)

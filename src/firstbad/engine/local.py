@@ -39,11 +39,11 @@ class LocalEngine:
 
     def build(self, request: BuildRequest) -> Future[Built]:
         """Build, or find what was built before."""
-        spec = self._spec
+        repo, spec = Repo(request.repo), self._spec
         if request.config:
             # In the output directory of the job's own configuration: make rebuilds what the difference touches.
             spec = replace(spec, config=request.config, base=request.base, outputs=spec)
-        return self._builds.submit(self._builder.build, Repo(request.repo), request.commit, spec, self._cancel)
+        return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run; the first call finds out whether KVM works here."""

@@ -84,6 +84,14 @@ class Artifacts:
         made.rename(directory)
         return built
 
+    def copy(self, built: Built, key: str) -> Built:
+        """The same build under another key too; the files are shared."""
+        made = self.directory / f"{key}.new"
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.copytree(built.directory, made, copy_function=os.link)
+        (made / "meta.json").unlink()
+        return self.put(replace(built, key=key), made)
+
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.lstat().st_size for path in self.directory.rglob("*") if path.is_file())

@@ -6,30 +6,27 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from firstbad.errors import BuildError, InfrastructureError
 from firstbad.history.git import Repo
 from firstbad.history.releases import base_release
 from firstbad.history.worktree import checkout
-from firstbad.kernel import config, process, toolchain
+from firstbad.kernel import config, places, process, reproducible, toolchain
 from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.buildlog import first_error, recorded_compiler
 from firstbad.kernel.fixes import Fix, Fixer, Source
 from firstbad.kernel.signature import signature
 
-# Same code, same bytes: who built it, where and when must not get into the binary.
-REPRODUCIBLE = {
-    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
-    "KBUILD_BUILD_USER": "firstbad",
-    "KBUILD_BUILD_HOST": "firstbad",
-    "KBUILD_BUILD_VERSION": "1",
-    "LOCALVERSION": "",
-    "LC_ALL": "C",
-}
 _KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER")
+
+Fresh = Literal["", "clean", "full"]
+"""How much of earlier builds a build may use: "" everything; "clean" nothing but the objects that clean builds compiled
+of the same preprocessed text by the same compiler; "full" nothing, every file is compiled."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +49,12 @@ class Spec:
 
 
 class Builder:
-    """One builder: a work tree, output directories by configuration, and the shared caches."""
+    """One builder: a few places (work tree and output directory), and the shared caches."""
 
     def __init__(
         self, directory: Path, artifacts: Artifacts, ccache: Path, jobs: int = 0, limit_bytes: int = 5 << 30
     ) -> None:
-        """``limit_bytes`` bounds the output directories, and the compile cache in its turn."""
+        """``limit_bytes`` bounds the places, and the compile cache in its turn."""
         self.directory = directory
         self.artifacts = artifacts
         self.ccache = ccache
@@ -65,10 +62,14 @@ class Builder:
         self.jobs = jobs or os.cpu_count() or 1
         self._fixer = Fixer(directory / "objects")
 
-    def build(self, repo: Repo, commit: str, spec: Spec, cancel: threading.Event | None = None) -> Built:
+    def build(
+        self, repo: Repo, commit: str, spec: Spec, cancel: threading.Event | None = None, fresh: Fresh = ""
+    ) -> Built:
         """The kernel of ``commit`` (full hash), from the store if it was built before.
 
         A revision that does not build gives a ``Built`` with ``error``: that is a fact, kept like a kernel.
+        With ``fresh`` in a work tree and an output directory of its own; where its signature is another than that of
+        the kernel in the store, the fresh one replaces it and what was built on is thrown away.
         Raises InfrastructureError when the machine is at fault, process.Cancelled when ``cancel`` is set.
         """
         release = base_release(repo, commit)
@@ -77,22 +78,32 @@ class Builder:
         tools = toolchain.choose(version, spec.toolchain, arch.name)
         with process.builder_lock(self.directory, cancel=cancel):
             source = self._fixer.source(repo, commit, version, spec.fixes, spec.patch)
-            made_from = (
-                source.tree,
-                config.digest(spec.config, spec.base, version, arch.name),
-                tools.identity,
-                *tools.make,
-                *([source.error] if source.error else []),
-            )
-            key = hashlib.sha256("\0".join(made_from).encode()).hexdigest()[:32]
-            known = self.artifacts.get(key)
+            made_from = (config.digest(spec.config, spec.base, version, arch.name), tools.identity, *tools.make)
+            key = hashlib.sha256("\0".join((_RECIPE, source.tree, *made_from, source.error)).encode()).hexdigest()[:32]
+            known = self.artifacts.get(f"{key}-{fresh}" if fresh else key)
             if known is None:
-                known = _Step(self, source, commit, spec, version, tools, cancel).make_artifact(key, made_from[1])
+                step = _Step(self, source, commit, spec, version, tools, made_from, cancel)
+                known = step.build_fresh(key, fresh) if fresh else step.build_near(key)
+            if fresh:
+                self._compare(key, known)
             return replace(known, fixes=source.applied)
+
+    def _compare(self, key: str, fresh: Built) -> None:
+        """What a fresh build says holds: a kernel in the store that differs from it is replaced."""
+        known = self.artifacts.get(key)
+        if known is None or known.signature != fresh.signature:
+            for place in places.places(self.directory) if known else []:
+                place.wipe()
+            self.artifacts.copy(fresh, key)
+        (fresh.directory / "vmlinux").unlink(missing_ok=True)  # the other one is kept
+
+
+_RECIPE = "1"
+"""Part of every build's identity: another one when kernels are built in another way."""
 
 
 class _Step:
-    """One build in one output directory; the builder's lock is held."""
+    """One build; the builder's lock is held."""
 
     def __init__(
         self,
@@ -102,34 +113,73 @@ class _Step:
         spec: Spec,
         version: tuple[int, int, int] | None,
         tools: toolchain.Toolchain,
+        made_from: tuple[str, ...],
         cancel: threading.Event | None,
     ) -> None:
         self.builder, self.given, self.commit, self.spec = builder, given, commit, spec
-        self.version, self.tools, self.cancel = version, tools, cancel
+        self.version, self.tools, self.made_from, self.cancel = version, tools, made_from, cancel
         self.arch = architecture(spec.arch)
-        self.source = builder.directory / "src"
+        self.fresh: Fresh = ""
+        self.maps = reproducible.maps_prefixes(tools.cc)
+        self.more: tuple[str, ...] = ()
+        self.readers: tuple[int, Counter[str]] = (0, Counter())
 
-    def make_artifact(self, key: str, config_id: str) -> Built:
-        self.config_id = config_id
+    def build_near(self, key: str) -> Built:
+        """Build on what is nearest."""
+        if self.given.error:
+            return self._build_artifact(key)
+        limit = self.builder.limit_bytes
+        like = self._alike()
+        self.place = places.choose(self.builder.directory, like, self._changed_since, limit)
+        if not self.place.directory.exists():
+            places.drop(self.builder.directory, limit)
+        empty = self.place.begin(like)
+        built = self._build_artifact(key)
+        if built.error and not empty:
+            # It may be what is left of another revision that doesn't fit.
+            self.place.wipe()
+            self.place.begin(like)
+            built = self._build_artifact(key)
+        objects, counts = self.readers
+        self.place.end(places.Note(like, self.given.tree, objects, dict(counts)))
+        return built
+
+    def _alike(self) -> tuple[str, ...]:
+        """What builds of one output directory have in common."""
         like = self.spec.outputs
-        family = config.digest(like.config, like.base, self.version, self.arch.name) if like else config_id
-        self.out = self.builder.directory / f"out-{self.arch.name}-{self.tools.name}-{family[:12]}"
-        if not self.out.exists():
-            drop_outputs(self.builder.directory, self.builder.limit_bytes)
-        self.out.mkdir(parents=True, exist_ok=True)
+        if like is None:
+            return self.made_from
+        return (config.digest(like.config, like.base, self.version, self.arch.name), *self.made_from[1:])
+
+    def build_fresh(self, key: str, fresh: Fresh) -> Built:
+        """Build in a place of its own, which is removed."""
+        self.fresh = fresh
+        directory = Path(tempfile.mkdtemp(prefix="clean-", dir=self.builder.directory))
+        try:
+            self.place = places.Place(directory)
+            self.place.begin(self.made_from)
+            return self._build_artifact(f"{key}-{fresh}")
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _changed_since(self, tree: str) -> set[str] | None:
+        repo, now = self.given.repo, self.given.tree
+        done = repo.run("diff-tree", "-r", "-z", "--name-only", "--end-of-options", tree, now, check=False)
+        return None if done.returncode else set(done.stdout.decode("utf-8", "replace").split("\0"))
+
+    def _build_artifact(self, key: str) -> Built:
         for left in self.builder.directory.glob("new-*"):  # by an owner that was killed: the lock is ours
             shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
         started = time.monotonic()
         try:
             signed, error = self._build(made)
-            seconds = time.monotonic() - started
             built = Built(
                 key,
                 made,
                 signature=signed,
-                compiler=recorded_compiler(self.out) or self.tools.identity,
-                seconds=round(seconds, 3),
+                compiler=self._compiler(),
+                seconds=round(time.monotonic() - started, 3),
                 error=error,
                 arch=self.arch.name,
                 image=Path(self.arch.image).name,
@@ -140,76 +190,76 @@ class _Step:
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
+    def _compiler(self) -> str:
+        recorded = "" if self.given.error else recorded_compiler(self.place.out)
+        return recorded or self.tools.identity
+
     def _build(self, made: Path) -> tuple[str, str]:
         self.log = made / "build.log"
-        repo, tree = self.given.repo, self.given.tree
         if self.given.error:
             self.log.write_text(f"{self.given.error}\n")
             return "", self.given.error
+        repo, tree = self.given.repo, self.given.tree
+        out, source = self.place.out, self.place.source
         try:
-            checkout(repo, self.source, tree)
+            checkout(repo, source, tree)
             listing = repo.git("ls-tree", "-r", "-z", "--full-tree", tree)
-            decided_by = config.inputs(listing, repo.blob(tree, "Makefile") or "", self.config_id)
+            decided_by = config.inputs(listing, repo.blob(tree, "Makefile") or "", self.made_from[0])
             config.write_config(
-                self._make, self.out, self.spec.config, self.spec.base, self.version, decided_by, self.arch.name
+                self._make, out, self.spec.config, self.spec.base, self.version, decided_by, self.arch.name
             )
+            self.more = reproducible.fix_chance(out)
             self._make(self.arch.target)
-            signed = signature(self.out / "vmlinux")
+            signed = signature(out / "vmlinux")
         except BuildError as error:
             return "", error.first_error
-        shutil.copy(self.out / self.arch.image, made / Path(self.arch.image).name)
-        shutil.copyfile(self.out / "vmlinux", made / "vmlinux")
-        shutil.copyfile(self.out / ".config", made / "config")
-        (made / "compiled").write_text("\n".join(sorted(compiled_files(self.out, self.source))))
+        finally:
+            self.readers = places.readers(out, source)
+        shutil.copy(out / self.arch.image, made / Path(self.arch.image).name)
+        shutil.copyfile(out / "vmlinux", made / "vmlinux")
+        shutil.copyfile(out / ".config", made / "config")
+        (made / "compiled").write_text("\n".join(sorted(self.readers[1])))
         return signed, ""
 
     def _make(self, *targets: str, **variables: str) -> None:
+        flags = reproducible.flags(self.place.source, self.place.out) if self.maps else ""
         command = [
             "make",
             f"-j{self.builder.jobs}",
-            f"O={self.out}",
+            f"O={self.place.out}",
             f"CC=ccache {self.tools.cc}",
             f"HOSTCC=ccache {self.tools.hostcc or self.tools.cc}",
             *self.tools.make,
+            *reproducible.ARGUMENTS,
+            *([f"KCFLAGS={flags}", f"KAFLAGS={flags}"] if flags else []),
+            *self.more,
             *(f"{k}={v}" for k, v in variables.items()),
             *targets,
         ]
         env = {key: os.environ[key] for key in _KEPT_ENV if key in os.environ}
-        env |= REPRODUCIBLE | process.mark(self.builder.directory) | {"CCACHE_DIR": str(self.builder.ccache)}
-        env["CCACHE_MAXSIZE"] = f"{self.builder.limit_bytes // 1_000_000}M"
+        env |= reproducible.ENVIRONMENT | process.mark(self.builder.directory) | self._cache()
         with self.log.open("ab") as log:
-            status = process.run(command, log, env=env, cwd=self.source, cancel=self.cancel)
+            status = process.run(command, log, env=env, cwd=self.place.source, cancel=self.cancel)
         if status:
-            trees = (str(self.source), os.path.relpath(self.source, self.out))
+            trees = (str(self.place.source), os.path.relpath(self.place.source, self.place.out))
             line, ours = first_error(self.log, trees, status)
             if ours:
                 raise InfrastructureError(f"building {self.commit[:12]}: {line}")
             raise BuildError(line, str(self.log))
 
+    def _cache(self) -> dict[str, str]:
+        """ccache's settings, and none of the user's own.
 
-def drop_outputs(directory: Path, limit: int) -> None:
-    """Remove a builder's output directories, the ones used longest ago first, until ``limit`` bytes hold the rest.
-
-    The caller holds the builder's lock, or knows that no build is under way.
-    """
-    outputs = sorted(directory.glob("out-*"), key=lambda path: path.stat().st_mtime)
-    sizes = [sum(item.lstat().st_size for item in out.rglob("*") if item.is_file()) for out in outputs]
-    while outputs and sum(sizes) > limit:
-        shutil.rmtree(outputs.pop(0), ignore_errors=True)
-        sizes.pop(0)
-
-
-_SOURCES = (".c", ".h", ".S", ".lds")
-
-
-def compiled_files(out: Path, source: Path) -> set[str]:
-    """Files of the tree that the last build read, from Kbuild's ``.cmd`` files; paths relative to the tree."""
-    words: set[str] = set()
-    for directory, _, names in os.walk(out):
-        for name in names:
-            if name.startswith(".") and name.endswith(".o.cmd"):
-                words.update(Path(directory, name).read_text(errors="replace").split())
-    found: set[str] = set()
-    for prefix in (f"{source}/", f"{os.path.relpath(source, out)}/"):
-        found |= {os.path.normpath(word[len(prefix) :]) for word in words if word.startswith(prefix)}
-    return {name for name in found if name.endswith(_SOURCES)}
+        By default it looks up what a compilation read last time. A new header that is found earlier on the include
+        path goes unnoticed by that (ccache's manual says so) as by make; a fresh build always runs the preprocessor.
+        """
+        if self.fresh == "full":
+            return {"CCACHE_DISABLE": "1"}
+        env = {"CCACHE_CONFIGPATH": "/dev/null"}
+        megabytes = self.builder.limit_bytes // 1_000_000
+        if self.maps:
+            env["CCACHE_BASEDIR"] = str(self.place.directory)
+        if self.fresh:
+            clean = {"CCACHE_NODIRECT": "1", "CCACHE_COMPILERCHECK": "content"}
+            return env | clean | {"CCACHE_DIR": f"{self.builder.ccache}/clean", "CCACHE_MAXSIZE": f"{megabytes // 4}M"}
+        return env | {"CCACHE_DIR": str(self.builder.ccache), "CCACHE_MAXSIZE": f"{megabytes * 3 // 4}M"}

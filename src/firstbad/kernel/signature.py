@@ -10,7 +10,7 @@ from firstbad.errors import BuildError
 
 
 def signature(vmlinux: Path) -> str:
-    """Sha256 (hex) over the allocated sections with contents, by name, without notes.
+    """Sha256 (hex) over the sections that are loaded and have contents, by name, without notes.
 
     Notes hold the build id, which changes with debug information; sections that are not loaded (symbols, DWARF)
     do not run. Raises BuildError when the file is no ELF file.
@@ -19,9 +19,9 @@ def signature(vmlinux: Path) -> str:
     try:
         with vmlinux.open("rb") as file:
             for section in ELFFile(file).iter_sections():
-                if section["sh_type"] != "SHT_PROGBITS" or not section["sh_flags"] & SH_FLAGS.SHF_ALLOC:
+                if not section["sh_flags"] & SH_FLAGS.SHF_ALLOC or section["sh_type"] == "SHT_NOBITS":
                     continue
-                if section.name.startswith(".note"):
+                if section["sh_type"] == "SHT_NOTE" or section.name.startswith(".note"):
                     continue
                 total.update(section.name.encode() + b"\0" + section["sh_size"].to_bytes(8, "little"))
                 total.update(section.data())

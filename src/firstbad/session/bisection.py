@@ -19,7 +19,7 @@ from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
-from firstbad.kernel.build import Spec
+from firstbad.kernel.build import Fresh, Spec
 from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
@@ -142,6 +142,7 @@ class Bisection:
             else Decider(history, self.question, means)
         )
         self.state: State = fold(events, self.job.title)
+        self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
 
     def run(self) -> dict[str, Any]:
@@ -159,10 +160,10 @@ class Bisection:
                         ConfigSearch(self, self.minimizer).choose()
                         continue
                     step = self.decider.propose(self.state)
-                    if isinstance(step, Finish):
-                        self._finish(step)
-                    else:
+                    if not isinstance(step, Finish):
                         self._evaluate(step)
+                    elif self._verify(step):
+                        self._finish(step)
                 return self.state.finished
         finally:
             self.engine.close()
@@ -208,22 +209,23 @@ class Bisection:
         self.record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
 
     def _build(self, commit: str) -> Built:
-        built = self.make(self._request(commit))
+        # What a clean build made once, no other build may make again.
+        built = self.make(self._request(commit, "" if self.state.verified.get(commit, True) else self.verify))
         if commit not in self.state.builds:
             self.record("build", {"commit": commit, **build_event(built)})
             self._collect()
         return built
 
-    def _request(self, commit: str) -> BuildRequest:
+    def _request(self, commit: str, fresh: Fresh = "") -> BuildRequest:
         """Build with the configuration that was chosen, the job's own unless another one was."""
         chosen = self.state.config
         if not chosen or not chosen["text"]:
-            return BuildRequest(self.job.repo, commit)
-        return BuildRequest(self.job.repo, commit, chosen["text"], chosen["base"])
+            return BuildRequest(self.job.repo, commit, fresh=fresh)
+        return BuildRequest(self.job.repo, commit, chosen["text"], chosen["base"], fresh)
 
     def make(self, request: BuildRequest) -> Built:
         """Have something built and wait for it. Raises Cancelled."""
-        self.observer.activity(f"building {request.commit[:12]}")
+        self.observer.activity(f"building {request.commit[:12]}{', clean' if request.fresh else ''}")
         future = self.engine.build(request)
         while not wait([future], timeout=1).done:
             self._check_cancelled()
@@ -232,6 +234,31 @@ class Bisection:
     def _collect(self) -> None:
         builds = [*self.state.builds.values(), *(trial.build for trial in self.state.trials if trial.build)]
         self.artifacts.collect(frozenset(build.key for build in builds))
+
+    def _verify(self, finish: Finish) -> bool:
+        """Build culprit and parents (or the oldest that crashed) once more, without what older builds left.
+
+        Make and a compile cache notice most of what changed, not all. Where a kernel turns out to be another one, its
+        runs no longer count, and this is False: the search goes on with the clean kernel.
+        """
+        alike = True
+        for commit in self._rests_on(finish) if self.verify else ():
+            known = self.state.builds.get(commit)
+            if known is None or commit in self.state.verified:
+                continue
+            self._check_cancelled()
+            built = self.make(self._request(commit, self.verify))
+            same = built.signature == known.signature
+            self.record("verify", {"commit": commit, **build_event(built), "same": same, "before": known.signature})
+            alike &= same
+        return alike
+
+    def _rests_on(self, finish: Finish) -> tuple[str, ...]:
+        """The revisions whose runs decided the answer."""
+        if finish.status == "found":
+            culprit = finish.commits[0]
+            return (culprit, *self.repo.commit(culprit).parents)
+        return (finish.boundary,) if finish.boundary else ()
 
     def _run_batch(self, step: Step, built: Built) -> None:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
@@ -336,7 +363,7 @@ class Bisection:
         if not vmlinux.exists():
             return run.report.report
         try:
-            return symbolize(run.report.report, vmlinux, str(self.home.builders / "0" / "src"))
+            return symbolize(run.report.report, vmlinux)
         except Exception as error:  # a crash report without lines is worth more than none: drgn reads hostile ELF
             self.observer.activity(f"no symbols: {error}")
             return run.report.report

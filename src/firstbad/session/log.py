@@ -85,6 +85,9 @@ class _Renderer:
             self.writer.note(f"same kernel as {block.tests[-1].same_as}, not run again")
         self._strangers(block)
         self._verdict(block)
+        for test in block.tests:
+            for built in test.verified:
+                self.writer.note(_verification(built))
 
     def _announce(self, data: dict[str, Any]) -> None:
         if not self.searching:
@@ -189,6 +192,17 @@ def _blocks(tests: Sequence[Test]) -> list[_Block]:
         else:
             blocks.append(_Block([test]))
     return blocks
+
+
+def _verification(built: dict[str, Any]) -> str:
+    commit = built["commit"]
+    if built["same"]:
+        return f"verified: a clean build of {commit} has the same signature"
+    now = built["signature"] or f"none, it does not build: {built['error']}"
+    return (
+        f"not verified: the signature of {commit} was {built['before']}, that of a clean build is {now}; "
+        "its runs above do not count"
+    )
 
 
 def _belief(data: dict[str, Any]) -> str:

@@ -125,6 +125,10 @@ class Test:
     seconds: float = 0.0
     mark: dict[str, Any] | None = None
     same_as: str = ""
+    void: bool = False
+    """Whether its runs no longer count: a clean build showed that their kernel was not this revision's."""
+    verified: list[dict[str, Any]] = field(default_factory=list)
+    """Clean builds that were made after it."""
 
     @property
     def commit(self) -> str:
@@ -154,6 +158,7 @@ class State:
     tallies: dict[str, Tally] = field(default_factory=dict)
     tests: list[Test] = field(default_factory=list)
     same: dict[str, str] = field(default_factory=dict)  # revision -> tested revision with an equal signature
+    verified: dict[str, bool] = field(default_factory=dict)  # revision -> whether a clean build has the same signature
     bug: Bug | None = None
     learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
@@ -163,6 +168,7 @@ class State:
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
     before: list[Test] = field(default_factory=list)  # tests with the job's own, once another one was chosen
     own_builds: dict[str, BuildFact] = field(default_factory=dict)  # and their builds
+    verify_seconds: float = 0.0
     boot_seconds: list[float] = field(default_factory=list)
     run_seconds: list[float] = field(default_factory=list)  # of runs that came to their end, boot left out
     crash_seconds: list[float] = field(default_factory=list)  # of the bug's crashes in batches that none cut short
@@ -188,7 +194,7 @@ class State:
         """Spent on builds by this job."""
         tried = [trial.build for trial in self.trials if trial.build and trial.build not in self.builds.values()]
         builds = [*self.builds.values(), *self.own_builds.values(), *tried]
-        return sum(build.seconds for build in builds if not build.cached)
+        return self.verify_seconds + sum(build.seconds for build in builds if not build.cached)
 
     def test_seconds(self) -> float:
         """Spent on runs, wall-clock."""
@@ -204,12 +210,14 @@ class State:
         """Runs recorded."""
         return sum(tally.total for tally in self.tallies.values())
 
+    def _tests(self, commit: str) -> list[Test]:
+        """Those of a revision that count."""
+        return [test for test in self.tests if test.commit == commit and not test.void]
+
     def leading(self, commit: str) -> tuple[str, int, int]:
         """The crash title that a revision's runs showed most often, how often, and how often the next one; before the
         bug has a name."""
-        titles = Counter(
-            run.title for test in self.tests if test.commit == commit for run in test.runs if run.outcome == "crash"
-        )
+        titles = Counter(run.title for test in self._tests(commit) for run in test.runs if run.outcome == "crash")
         first, second = [*titles.most_common(2), ("", 0), ("", 0)][:2]
         return first[0], first[1], second[1]
 
@@ -218,7 +226,7 @@ class State:
 
         Clean runs that did not come near the crash's code count as failed.
         """
-        runs = [run for test in self.tests if test.commit == commit for run in test.runs]
+        runs = [run for test in self._tests(commit) for run in test.runs]
         crashed = [run for run in runs if run.outcome in ("crash", "other")]
         reports = {run.title: run.report or run.title for run in reversed(crashed)}
         counts = Counter(run.title for run in crashed)
@@ -272,6 +280,8 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.crash = data
     elif event.kind == "mark":
         state.tests[-1].mark = data
+    elif event.kind == "verify":
+        _verify(state, data)
     elif event.kind == "finished":
         state.finished = data
     elif event.kind == "config" or event.kind.startswith("trial"):
@@ -328,6 +338,7 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
         Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"})
     ]
     state.builds, state.tallies, state.same = {start: trial.build}, {start: trial.tally}, {}
+    state.verified = {}
     said = [run for run in trial.runs if run.outcome in ("ok", "crash", "other")]
     state.run_seconds = [run.seconds for run in said]
     state.crash_seconds = [run.seconds for run in trial.runs if run.outcome == "crash"]
@@ -348,10 +359,26 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
         state.bug.learn(run.report)
 
 
+def _verify(state: State, data: dict[str, Any]) -> None:
+    """A clean build holds: where its kernel is another one, what the runs of the old one said is forgotten."""
+    commit = data["commit"]
+    state.verified[commit] = data["same"]
+    state.tests[-1].verified.append(data)
+    state.verify_seconds += 0.0 if data["cached"] else data["seconds"]
+    if data["same"]:
+        return
+    state.builds[commit] = _build_fact({**data, "cached": True})
+    state.tallies[commit] = Tally()
+    state.same = {one: other for one, other in state.same.items() if commit not in (one, other)}
+    for test in state.tests:
+        test.void |= test.commit == commit
+
+
 def _name_bug(state: State, commit: str) -> None:
     """The bug is what the start commit's runs show most often; runs with another crash are lost from then on."""
     title, _, _ = state.leading(commit)
-    crashed = [(test.commit, run) for test in state.tests for run in test.runs if run.outcome == "crash"]
+    tests = [test for test in state.tests if not test.void]
+    crashed = [(test.commit, run) for test in tests for run in test.runs if run.outcome == "crash"]
     faces = [run.report for at, run in crashed if at == commit and run.title == title and run.report is not None]
     state.bug = Bug([title], faces)
     for at, run in crashed:
