@@ -52,6 +52,11 @@ class Machine(BaseModel):
     run_seconds: float = Field(default=30, gt=0)
     append: str = Field(default="", description="extra kernel parameters")
     backend: Literal["qemu", "uml"] = Field(default="qemu", description="uml: user-mode Linux, for build.arch 'um'")
+    image: Path | None = Field(
+        default=None, description="disk image with sshd, in place of our initramfs; raw or qcow2"
+    )
+    ssh_key: Path | None = Field(default=None, description="key for root of the image; without: no password")
+    root: str = Field(default="", description="root device of the image; empty: /dev/vda or its first partition")
     parallel: int = Field(
         default=0, ge=0, le=256, description="machines at a time; 0: as many as the host's cores and memory allow"
     )
@@ -181,6 +186,10 @@ class Job(BaseModel):
             self.machine.backend = "uml"
         if (self.machine.backend == "uml") != (self.build.arch == "um"):
             raise ValueError(f"machine.backend {self.machine.backend!r} can't run build.arch {self.build.arch!r}")
+        if self.machine.image and self.machine.backend == "uml":
+            raise ValueError("machine.image is for machines of QEMU")
+        if self.machine.image and self.bug.kind == "leak":
+            raise ValueError("class 'leak' needs our own initramfs: it can't be had with machine.image")
         return self
 
     @model_validator(mode="after")
@@ -210,6 +219,10 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
     for key in ("repo", "config", "baseline", "repro"):
         if isinstance(data.get(key), str):
             data[key] = str(path.parent / data[key])
+    machine = data.get("machine")
+    for key in ("image", "ssh_key"):
+        if isinstance(machine, dict) and isinstance(machine.get(key), str):
+            machine[key] = str(path.parent / machine[key])
     build = data.get("build")
     for fix in build.get("fixes", []) if isinstance(build, dict) and isinstance(build.get("fixes"), list) else []:
         if isinstance(fix, dict) and isinstance(fix.get("patch"), str):
@@ -235,6 +248,11 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
         if not (value.is_dir() if kind == "directory" else value.is_file()):
             raise NotFoundError(f"{origin}: {key}: no such {kind}: {value}")
         setattr(job, key, value)
+    for key in ("image", "ssh_key"):
+        file: Path | None = getattr(job.machine, key)
+        if file is not None and not file.is_file():
+            raise NotFoundError(f"{origin}: machine.{key}: no such file: {file.absolute()}")
+        setattr(job.machine, key, file and file.absolute())
     for index, fix in enumerate(job.build.fixes, 1):
         if fix.patch is not None:
             fix.patch = fix.patch.absolute()

@@ -154,6 +154,19 @@ def test_user_mode_linux_is_a_machine_and_an_architecture(history):  # noqa: F81
         job_for(history, machine={"backend": "qemu"}, build={"arch": "um"})
 
 
+def test_an_image(history, tmp_path):  # noqa: F811
+    (tmp_path / "disk").touch()
+    machine = {"image": str(tmp_path / "disk"), "root": "/dev/vda3"}
+    disk = machine_config(job_for(history, machine=machine)).disk
+    assert (disk.image, disk.key, disk.root) == (tmp_path / "disk", None, "/dev/vda3")
+    with pytest.raises(UserError, match=r"machine\.ssh_key: no such file"):
+        job_for(history, machine={**machine, "ssh_key": str(tmp_path / "none")})
+    with pytest.raises(UserError, match="machines of QEMU"):
+        job_for(history, machine={**machine, "backend": "uml"})
+    with pytest.raises(UserError, match="can't be had"):
+        job_for(history, machine=machine, bug={"class": "leak"})
+
+
 def test_a_leak_is_looked_for_after_the_run(history):  # noqa: F811
     machine = machine_config(job_for(history, bug={"class": "leak"}, machine={"run_seconds": 7, "append": "quiet"}))
     assert machine.append == "quiet firstbad.leak=7"

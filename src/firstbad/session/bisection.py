@@ -32,7 +32,7 @@ from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
-from firstbad.vm import MachineConfig, MachineRun, capacity
+from firstbad.vm import Disk, MachineConfig, MachineRun, capacity
 
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
@@ -75,6 +75,7 @@ def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
         append=" ".join([*wanted.append.split(), *guest_parameters(job.bug, run_seconds).split()]),
         boot_seconds=wanted.boot_seconds,
         arch=architecture(job.build.arch).name,
+        disk=Disk(wanted.image, wanted.ssh_key, wanted.root) if wanted.image else None,
         run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
     )
 

@@ -2,12 +2,13 @@
 
 from firstbad.vm.capacity import capacity
 from firstbad.vm.initramfs import build_initramfs
-from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun, Watched
+from firstbad.vm.limits import Acceleration, Disk, Ended, MachineConfig, MachineRun, Watched
 from firstbad.vm.machine import run_machine
 from firstbad.vm.probe import probe_acceleration
 
 __all__ = [
     "Acceleration",
+    "Disk",
     "Ended",
     "MachineConfig",
     "MachineRun",

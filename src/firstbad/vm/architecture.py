@@ -2,6 +2,7 @@
 
 import platform
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import Any
 
 from firstbad.errors import UserError
 from firstbad.vm.limits import Acceleration, MachineConfig
+from firstbad.vm.ssh import disk_options, root_parameters
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ ADDRESSES_MB = 6 << 10
 """MiB of addresses that QEMU may use beside the guest's memory: 1 GiB for translated code, and stacks and arenas of its
 threads, which are mostly never touched."""
 
+DISK_WRITES_MB = 8 << 10
+"""MiB that a machine may write to its disk in one run."""
+
 _ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
 
 
@@ -78,22 +83,27 @@ def qemu_command(
     initramfs: Path,
     config: MachineConfig,
     acceleration: Acceleration,
-    control: int,
+    control: int | None,
     debug: int | None = None,
+    ssh_port: int = 0,
 ) -> list[str]:
     """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number), and its
-    debug stub on the socket ``debug``, if any.
+    debug stub on the socket ``debug``, if any. A machine with a disk has no control port, but sshd at ``ssh_port``.
 
     QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us.
     """
     machine = architecture(config.arch)
     if machine.is_program:
         raise UserError(f"QEMU runs no kernel of architecture {config.arch!r}")
-    append = " ".join([*machine.append, *config.append.split()])
+    disk = config.disk
+    append = " ".join([*machine.append, *(root_parameters(disk).split() if disk else ()), *config.append.split()])
+    first = initramfs if disk is None else disk.initramfs
+    # What a machine with a disk writes goes to a file that has no name.
+    written = DISK_WRITES_MB << 20 if disk else 0
     return [
         *("setpriv", "--pdeathsig", "KILL", "--"),
         # A guest may find a way to make QEMU write or grow: it writes no file, and its addresses are bounded.
-        *("prlimit", "--core=0", "--fsize=0", f"--as={(config.memory_mb + ADDRESSES_MB) << 20}", "--"),
+        *("prlimit", "--core=0", f"--fsize={written}", f"--as={(config.memory_mb + ADDRESSES_MB) << 20}", "--"),
         machine.qemu,
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         # A guest is hostile: whoever breaks out of it may not start processes.
@@ -104,11 +114,17 @@ def qemu_command(
         # and SeaBIOS lists one for each socket there.
         *("-smp", f"{config.cpus},sockets={config.cpus},cores=1,threads=1"),
         *("-m", str(config.memory_mb)),
-        *("-kernel", _option(kernel), "-initrd", _option(initramfs), "-append", append),
-        *("-serial", "stdio", "-chardev", f"socket,id=control,fd={control}"),
-        *(part for device in machine.devices for part in ("-device", device)),
+        *("-kernel", _option(kernel), *(("-initrd", _option(first)) if first else ()), "-append", append),
+        *("-serial", "stdio"),
+        *(disk_options(disk, ssh_port) if disk else _control_port(machine, control)),
         *(("-chardev", f"socket,id=debug,fd={debug}", "-gdb", "chardev:debug") if debug is not None else ()),
     ]
+
+
+def _control_port(machine: Architecture, control: int | None) -> Iterator[str]:
+    yield from ("-chardev", f"socket,id=control,fd={control}")
+    for device in machine.devices:
+        yield from ("-device", device)
 
 
 def _option(path: Path) -> str:

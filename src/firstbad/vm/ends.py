@@ -97,5 +97,10 @@ def _killed(code: int, messages: bytes) -> str:
 def _words(text: bytes) -> str:
     """The first line of hostile text as one short printable line."""
     lines = [line for line in text.decode("utf-8", errors="replace").splitlines() if line.strip()]
-    line = "".join(c if c.isprintable() else " " for c in lines[0]).strip() if lines else "nothing was printed"
+    return printable(lines[0]) if lines else "nothing was printed"
+
+
+def printable(line: str) -> str:
+    """A line of hostile text, short and without what could steer a terminal."""
+    line = "".join(c if c.isprintable() else " " for c in line).strip()
     return line if len(line) <= 200 else line[:197] + "..."

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 Ended = Literal["finished", "timeout", "panic", "crash", "boot-failed", "hang", "lost", "infrastructure"]
@@ -29,6 +30,20 @@ class Watched:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A disk image to boot in place of our initramfs: raw or qcow2, never written to, with an sshd that lets root in.
+
+    ``key``: private key, None: without a password. ``root``: device of the root file system, empty: found out.
+    ``initramfs``: the image's own, where its kernel needs one.
+    """
+
+    image: Path
+    key: Path | None = None
+    root: str = ""
+    initramfs: Path | None = None
+
+
+@dataclass(frozen=True)
 class MachineConfig:
     """The machine of a run: its size, further kernel parameters, and limits in seconds.
 
@@ -45,6 +60,7 @@ class MachineConfig:
     settle_seconds: float = 0.3
     answer_seconds: float = 10
     watched: Watched | None = None
+    disk: Disk | None = None
 
 
 @dataclass(frozen=True)

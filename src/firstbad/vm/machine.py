@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import IO
@@ -16,7 +17,7 @@ from firstbad.vm import protocol
 from firstbad.vm.architecture import architecture
 from firstbad.vm.console import Console
 from firstbad.vm.control import Control
-from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify
+from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify, printable
 from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 from firstbad.vm.qemu import Qemu, started
 from firstbad.vm.uml import packed
@@ -59,13 +60,18 @@ def run_machine(
             initramfs, payload = stack.enter_context(packed(initramfs, payload))
         frames = protocol.frames_of(payload)
         console = stack.enter_context(Console(crash_sign, console_path))
-        qemu = stack.enter_context(started(kernel, initramfs, config, acceleration))
+        qemu = stack.enter_context(started(kernel, initramfs, config, acceleration, payload))
+        if qemu.ssh is not None:
+            frames = b""
         watch = _Watch(qemu, console, config, frames, cancel)
         if qemu.debug is not None and config.watched is not None:
             machine = architecture(config.arch)
             watch.watch(Watches(qemu.debug, config.watched, machine.pc, machine.watches.get(acceleration.name, 0)))
         watch.run()
-        return watch.result()
+        seen = watch.result()
+        if qemu.ssh is not None and qemu.ssh.trouble and not seen.booted:
+            seen = replace(seen, detail=f"{seen.detail}; ssh: {printable(qemu.ssh.trouble)}")
+        return seen
 
 
 def boots(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Acceleration) -> MachineRun:

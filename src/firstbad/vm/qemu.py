@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
+from firstbad.payload import Payload
 from firstbad.vm.architecture import architecture, qemu_command
 from firstbad.vm.limits import Acceleration, MachineConfig
+from firstbad.vm.ssh import SshGuest, free_port
 from firstbad.vm.uml import uml_command
 
 
@@ -31,18 +33,27 @@ class Qemu:
     messages: IO[bytes]
     control: socket.socket
     debug: socket.socket | None = None
+    ssh: SshGuest | None = None
 
 
 @contextmanager
-def started(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Acceleration) -> Iterator[Qemu]:
+def started(
+    kernel: Path,
+    initramfs: Path,
+    config: MachineConfig,
+    acceleration: Acceleration,
+    payload: Payload | None = None,
+) -> Iterator[Qemu]:
     """Starts QEMU for the length of a ``with`` block, which must stay in one thread.
 
     (The kernel kills QEMU when the thread that started it ends; so even ``kill -9`` of us leaves nothing.)
     The control socket is inherited, not named: no file to clean up. Raises NotFoundError when kernel,
-    initramfs or QEMU is missing, InfrastructureError when no process can be started.
+    initramfs or QEMU is missing, InfrastructureError when no process can be started. A machine with a disk is given
+    ``payload`` from here: it has no init of ours that would ask for it.
     """
     _check(kernel, initramfs, config)
     uml = acceleration.name == "uml"
+    port, ssh = free_port() if config.disk else 0, None
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
         watched = config.watched and not uml
@@ -53,17 +64,21 @@ def started(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: 
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstbad-", ignore_cleanup_errors=True))
             command = uml_command(kernel, initramfs, config, theirs.fileno(), Path(scratch))
         else:
-            command = qemu_command(kernel, initramfs, config, acceleration, *numbers)
+            stub_number = stub.fileno() if stub is not None else None
+            command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno(), stub_number, port)
         process = _spawn(command, numbers)
         for end in inherited:
-            end.close()
+            if end is not theirs or not config.disk:
+                end.close()
         try:
             assert process.stdout is not None  # noqa: S101 - we asked for pipes
             assert process.stderr is not None  # noqa: S101
             for file in (process.stdout, process.stderr):
                 os.set_blocking(file.fileno(), False)
             ours.setblocking(False)
-            yield Qemu(process, process.stdout, process.stderr, ours, debug)
+            if config.disk and payload is not None:
+                ssh = stack.enter_context(SshGuest(theirs, port, config.disk, payload))
+            yield Qemu(process, process.stdout, process.stderr, ours, debug, ssh)
         finally:
             _end(process)
 
@@ -75,7 +90,10 @@ def _check(kernel: Path, initramfs: Path, config: MachineConfig) -> None:
     machine = architecture(config.arch)
     if not os.access(kernel, os.X_OK) and machine.is_program:
         raise UserError(f"{kernel}: this kernel is to be run as a program, but is not executable")
-    for program, package in ((machine.qemu or "unshare", machine.package), ("setpriv", "util-linux")):
+    needed = [(machine.qemu or "unshare", machine.package), ("setpriv", "util-linux")]
+    if config.disk:
+        needed.append(("ssh", "openssh-client"))
+    for program, package in needed:
         if shutil.which(program) is None:
             raise NotFoundError(f"{program} is not installed; on Debian: apt-get install {package}")
 
