@@ -1,0 +1,84 @@
+"""Did a clean run come near the crash's code? Which functions are watched, and what a run says that watched them."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from firstbad.crash import Report
+from firstbad.crash.formats import load
+from firstbad.crash.frames import clean_function
+from firstbad.crash.guilty_function import named
+from firstbad.session.outcome import Reached
+
+_MOST = 8
+_PLACED = re.compile(
+    r"(?P<name>[A-Za-z_][\w.]{0,255})\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16} (?P<file>[\w./+-]{1,255}\.(?:c|h|S|rs)):\d"
+)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The bug's stack as far as it tells this bug from others: the guilty function first, then its callers.
+
+    ``sources``: the file of a function, relative to the tree, where the report was symbolized.
+    """
+
+    functions: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def to_event(self) -> dict[str, Any]:
+        """As event data."""
+        return {"functions": list(self.functions), "sources": dict(self.sources)}
+
+
+def stack_of(report: Report, symbolized: str) -> Stack:
+    """The stack of a report; ``symbolized`` is its text with source lines, where that could be had.
+
+    Functions that run all the time (``reach.toml``) and those that work on behalf of any caller are left out. Of a long
+    stack the functions next to the crash stay, and the outermost: an early return is on the way there.
+    """
+    generic, everywhere = load().generic, _everywhere()
+    names = list(dict.fromkeys(report.frames))
+    guilty = next((name for name in names if report.frame in (name, named(name).name)), "")
+    names = names[names.index(guilty) :] if guilty else names
+    kept = [n for n in names if n == guilty or not (generic.match(n) or everywhere.match(n))]
+    if len(kept) > _MOST:
+        kept = [*kept[: _MOST - 1], kept[-1]]
+    placed = {clean_function(found["name"]): found["file"] for found in reversed(list(_PLACED.finditer(symbolized)))}
+    return Stack(tuple(kept), {name: placed[name].removeprefix("./") for name in kept if name in placed})
+
+
+def from_event(data: Mapping[str, Any] | None) -> Stack:
+    """Inverse of ``Stack.to_event``; empty for events from before it was kept."""
+    data = data or {}
+    return Stack(tuple(data.get("functions", ())), data.get("sources", {}))
+
+
+def in_order(functions: Sequence[str]) -> list[str]:
+    """By how telling they are, for machines that can't watch them all: guilty, its caller, the outermost, the rest."""
+    return [*functions[:2], *functions[2:][-1:], *functions[2:-1]]
+
+
+def reached(ran: Mapping[str, bool], functions: Sequence[str]) -> Reached:
+    """What a clean run says that watched ``functions``.
+
+    It reached the code if the guilty function ran, or where this kernel has none of that name (inlined), its caller. It
+    did not if none ran, not even the outermost: a run that was on the way there and turned off may have met the check
+    whose loss is the bug, so of that one nothing is said.
+    """
+    first = next((name for name in functions if name in ran), None)
+    if first is None:
+        return None
+    if ran[first]:
+        return True
+    return None if any(ran.values()) else False
+
+
+@cache
+def _everywhere() -> re.Pattern[str]:
+    data = tomllib.loads((files(__package__) / "reach.toml").read_text())
+    return re.compile("(?:" + "|".join(data["everywhere"]) + r")\Z")
