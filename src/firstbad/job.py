@@ -151,6 +151,7 @@ class Job(BaseModel):
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
     target: float = Field(default=0.99, gt=0.5, lt=1)
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
+    reach: bool = Field(default=True, description="have clean runs tell whether they came to the crash's code")
     bug: Symptom = Symptom()
     test: Retest = Retest()
     machine: Machine = Machine()

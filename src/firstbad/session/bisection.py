@@ -23,10 +23,12 @@ from firstbad.kernel.build import Fresh, Spec
 from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
+from firstbad.session.aim import Aim, Aims
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.question import find_question, history_of
+from firstbad.session.reach import from_event, stack_of
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
@@ -145,6 +147,7 @@ class Bisection:
         self.state: State = fold(events, self.job.title)
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
+        self._aims = Aims(self.repo, self.question.start)
 
     def run(self) -> dict[str, Any]:
         """Go on until the answer; returns the data of the ``finished`` event.
@@ -265,9 +268,12 @@ class Bisection:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
         ones, which are the clean ones, would make the crash rate look higher than it is)."""
         first = self.state.tally(step.commit).total
+        aim = self._aim(step.commit, built)
 
         def judged(done: MachineRun, wall: float) -> Run:
             run = self.read(done, step.seconds)
+            if run.outcome == "ok":
+                run = replace(run, reached=aim.reached(done))
             self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
             return run
 
@@ -278,9 +284,18 @@ class Bisection:
                 or step.commit in self.state.untestable()
             )
 
-        self.batch(
-            built, self._console(step.commit), first, step.runs, judged, enough, machine_config(self.job, step.seconds)
-        )
+        machine = replace(machine_config(self.job, step.seconds), watched=aim.watched)
+        self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
+
+    def _aim(self, commit: str, built: Built) -> Aim:
+        """How runs of this revision tell whether they reached the crash's code, once its stack is known."""
+        if not self.job.reach or self.state.crash is None:
+            return Aim()
+        compiled = self._compiled(self.question.start)
+        aim = self._aims.at(commit, built, from_event(self.state.crash), compiled)
+        if commit not in self.state.aims and aim.functions:
+            self.record("aim", {"commit": commit, **aim.to_event()})
+        return aim
 
     def batch(
         self,
@@ -348,7 +363,9 @@ class Bisection:
         for run in runs:
             if run.outcome == "crash" and run.report and self.state.bug.same(run.report).probability > 0.5:
                 text = self._symbolized(run, built)
-                self.record("crash", {"title": run.title, "report": text[:20_000], "files": stack_files(text)})
+                stack = stack_of(run.report, text).to_event()
+                known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
+                self.record("crash", known)
                 return
 
     def _catch_up(self) -> None:

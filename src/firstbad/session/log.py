@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from firstbad.job import Job
 from firstbad.report import LogWriter
 from firstbad.session.outcome import Run
+from firstbad.session.reach import REACH_UNKNOWN, reach_line
 from firstbad.session.state import State, Test, fold
 from firstbad.store import Event
 
@@ -47,6 +48,7 @@ class _Renderer:
         self.writer = LogWriter()
         self.flaky = False
         self.searching = False
+        self.told: set[str] = set()
 
     def render(self) -> str:
         if not self.state.started:
@@ -84,6 +86,7 @@ class _Renderer:
         if block.tests[-1].same_as:
             self.writer.note(f"same kernel as {block.tests[-1].same_as}, not run again")
         self._strangers(block)
+        self._reach(block)
         self._verdict(block)
         for test in block.tests:
             for built in test.verified:
@@ -107,6 +110,13 @@ class _Renderer:
     def _strangers(self, block: _Block) -> None:
         for run in {run.title: run for run in block.runs if run.outcome == "other"}.values():
             self.writer.note(f"not counted: {run.title}: {run.why} (the bug with probability {run.same:.2f})")
+
+    def _reach(self, block: _Block) -> None:
+        text = reach_line(self.state.aims.get(block.data["commit"], {}), block.runs)
+        if text and text not in self.told:
+            self.writer.note(text)
+        if text.startswith(REACH_UNKNOWN):  # a kernel that can't tell is told of once
+            self.told.add(text)
 
     def _verdict(self, block: _Block) -> None:
         mark = block.mark

@@ -12,8 +12,9 @@ from firstbad.crash import Report
 from firstbad.crash.formats import load
 from firstbad.crash.frames import clean_function
 from firstbad.crash.guilty_function import named
-from firstbad.session.outcome import Reached
+from firstbad.session.outcome import Reached, Run
 
+REACH_UNKNOWN = "reach: unknown"
 _MOST = 8
 _PLACED = re.compile(
     r"(?P<name>[A-Za-z_][\w.]{0,255})\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16} (?P<file>[\w./+-]{1,255}\.(?:c|h|S|rs)):\d"
@@ -76,6 +77,23 @@ def reached(ran: Mapping[str, bool], functions: Sequence[str]) -> Reached:
     if ran[first]:
         return True
     return None if any(ran.values()) else False
+
+
+def reach_line(aim: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """One line on what the clean ones of ``runs`` reached; ``aim`` is the revision's, as event data; else empty."""
+    clean = [run.reached for run in runs if run.outcome == "ok"]
+    names = aim.get("functions", ())
+    if not clean or not names:
+        return ""
+    why = f": {aim['why']}" if aim.get("why") else ""
+    if "absent" in clean:
+        return f"reach: absent{why}"
+    came, missed = clean.count(True), clean.count(False)
+    if not came and not missed:
+        return f"{REACH_UNKNOWN}{why or f': {names[0]} did not run, a function on the way there did'}"
+    said = [f"{came} of {len(clean)} clean runs came to {names[0]}"] if came else []
+    said += [f"{missed} of {len(clean)} not even near {names[0]}{why}"] if missed else []
+    return f"reach: {', '.join(said)}"
 
 
 @cache

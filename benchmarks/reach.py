@@ -1,0 +1,136 @@
+"""Does watching functions change what is tested? The demo's race with and without, by turns, and what it costs a run.
+
+    FIRSTBAD_HOME=... python -m benchmarks.reach [--boots 500] [--seed 1] [--case c]
+
+Prints one JSON object: crashes of each arm, the difference of their rates with its 95% interval (Newcombe 1998,
+method 10), and medians of boot, clean run and time to the crash in seconds.
+"""
+
+import argparse
+import json
+import os
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+
+from benchmarks.demo_rates import wilson
+from firstbad.cli.demo import demo_job
+from firstbad.crash import first_sign, parse, symbolize
+from firstbad.demo import make_demo
+from firstbad.engine import BuildRequest
+from firstbad.history.git import Repo
+from firstbad.home import home
+from firstbad.session.aim import Aim, Aims
+from firstbad.session.bisection import make_engine
+from firstbad.session.reach import stack_of
+from firstbad.vm import MachineConfig, MachineRun, build_initramfs, run_machine
+
+ARMS = ("unwatched", "watched")
+
+
+def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float]:
+    """The difference of two shares (hits, runs) and its 95% interval."""
+    (a, n), (b, m) = one, other
+    p, q = a / n, b / m
+    (low_p, high_p), (low_q, high_q) = wilson(a, n), wilson(b, m)
+    low = p - q - sqrt((p - low_p) ** 2 + (high_q - q) ** 2)
+    high = p - q + sqrt((high_p - p) ** 2 + (q - low_q) ** 2)
+    return round(p - q, 4), round(low, 4), round(high, 4)
+
+
+class Bench:
+    """One kernel and reproducer; ``aim`` once a crash was seen."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        place = home()
+        made = make_demo(place.root / "demo", seed)
+        self.case = made.cases[name]
+        engine = make_engine(place, demo_job(made, self.case, 0.99))
+        self.built = engine.build(BuildRequest(made.repo, self.case.start)).result()
+        self.payload, self.initramfs = engine.reproducer.payload(), build_initramfs(place.machines)
+        self.acceleration = engine.probe(self.built.kernel)
+        self.source = str(place.builders / "0" / "src")
+        self.repo = Repo(made.repo)
+        self.config = MachineConfig()
+        engine.close()
+
+    def run(self, aim: Aim | None) -> MachineRun:
+        """One boot, with the aim's functions watched, or none."""
+        config = replace(self.config, watched=aim.watched if aim else None)
+        return run_machine(
+            self.built.kernel, self.initramfs, self.payload, config, self.acceleration, crash_sign=first_sign
+        )
+
+    def learn(self) -> Aim:
+        """The aim by the first crash that is seen."""
+        for _ in range(40):
+            report = parse(self.run(None).console)
+            if report is not None:
+                text = symbolize(report.report, self.built.directory / "vmlinux", self.source)
+                stack = stack_of(report, text)
+                return Aims(self.repo, self.case.start).at(self.case.start, self.built, stack, self.built.compiled())
+        raise SystemExit("no crash in 40 boots")
+
+
+def median(seconds: list[float]) -> float | None:
+    """To the millisecond; None of nothing."""
+    return round(statistics.median(seconds), 3) if seconds else None
+
+
+def arm(runs: list[MachineRun]) -> dict[str, object]:
+    """What the boots of one arm showed."""
+    crashed = [run for run in runs if run.ended in ("panic", "crash")]
+    clean = [run for run in runs if run.ended in ("finished", "timeout")]
+    return {
+        "boots": len(runs),
+        "crashes": len(crashed),
+        "other_ends": sorted({run.ended for run in runs} - {"panic", "crash", "finished", "timeout"}),
+        "rate_95": wilson(len(crashed), len(runs)),
+        "boot_seconds": median([run.boot_seconds for run in runs]),
+        "clean_seconds": median([run.run_seconds for run in clean]),
+        "crash_seconds": median([run.run_seconds for run in crashed]),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--case", default="c")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--boots", type=int, default=500, help="of each arm")
+    parser.add_argument("--rows", type=Path, help="file that gets one line a boot as it is made")
+    wanted = parser.parse_args()
+    bench = Bench(wanted.case, wanted.seed)
+    aim = bench.learn()
+    assert aim.watched is not None, aim.why
+
+    def one(number: int) -> tuple[str, MachineRun]:
+        which = ARMS[number % 2]
+        run = bench.run(aim if which == "watched" else None)
+        if wanted.rows:
+            with wanted.rows.open("a") as rows:
+                row = (which, run.ended, run.boot_seconds, run.run_seconds, dict(run.ran), os.getloadavg()[0])
+                rows.write(json.dumps(row) + "\n")
+        return which, run
+
+    # One host CPU for each of its two processors: two machines at a time compete, as they do in a bisection.
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(one, range(2 * wanted.boots)))
+    runs = {name: [run for which, run in done if which == name] for name in ARMS}
+    arms = {name: arm(list_) for name, list_ in runs.items()}
+    hits = [(sum(run.ended in ("panic", "crash") for run in runs[name]), len(runs[name])) for name in ARMS[::-1]]
+    watched_clean = [run for run in runs["watched"] if run.ended in ("finished", "timeout")]
+    answer = {
+        "case": bench.case.name,
+        "watched": list(aim.watched.functions),
+        **arms,
+        "difference_95": difference(hits[0], hits[1]),
+        "clean_watched_runs_that_reached": sum(aim.reached(run) is True for run in watched_clean) / len(watched_clean),
+    }
+    print(json.dumps(answer, indent=1))
+
+
+if __name__ == "__main__":
+    main()
