@@ -5,6 +5,7 @@ what it measured to ``lab.jsonl`` in the data directory; docs/lab.md has the tab
 """
 
 import json
+import resource
 import time
 
 import pytest
@@ -63,7 +64,9 @@ def check(place, package: str, compiler: str, arch: str) -> None:
         )  # fmt: skip
         return built, done, parse(done.console), time.monotonic() - started
 
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     clean, quiet, nothing, _ = run(good)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert quiet.ended == "finished", (quiet.detail, quiet.console[-2000:])
     assert nothing is None
     crashed, loud, report, seconds = run(bad)
@@ -75,6 +78,7 @@ def check(place, package: str, compiler: str, arch: str) -> None:
         "arch": arch,
         "compiler": tools.identity,
         "build_seconds": clean.seconds,
+        "cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "next_build_seconds": crashed.seconds,
         "cached": clean.cached,
         "boot_seconds": round(quiet.boot_seconds, 2),
