@@ -100,7 +100,8 @@ class Fixer:
         tree = repo.tree(commit)
         needed = [fix for fix in fixes if self._needs(repo, commit, version, fix, tuple(fixes))]
         if not needed and not patch:
-            return Source(repo, tree)
+            # With the trees of other revisions in sight, it can be compared with what was built last.
+            return Source(repo.beside(self.directory) if self.directory.exists() else repo, tree)
         try:
             self._make_room()
             beside, applied = repo.beside(self.directory), []
