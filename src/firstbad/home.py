@@ -40,6 +40,11 @@ class Home:
         """Initramfs and compiled reproducers."""
         return self.root / "machines"
 
+    @property
+    def toolchains(self) -> Path:
+        """Compilers that were unpacked there, found beside those on PATH (``gcc-8/bin/gcc``)."""
+        return self.root / "toolchains"
+
     def job(self, number: int) -> Path:
         """Consoles, the bisection log and the lock of one job."""
         return self.root / "jobs" / str(number)

@@ -92,7 +92,10 @@ class Build(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     config_base: Literal["none", "tinyconfig", "allnoconfig", "defconfig"] = "none"
-    toolchain: str = Field(default="", description="a name of kernel/toolchains.toml; empty: chosen by release")
+    toolchain: str = Field(
+        default="", description="a name of kernel/toolchains.toml, or 'gcc' or 'clang': by release; empty: gcc"
+    )
+    toolchain_dirs: list[Path] = Field(default_factory=list, description="where compilers are that are not on PATH")
     arch: str = Field(default="x86_64", description="a name of kernel/architectures.toml")
     jobs: int = Field(default=0, ge=0, description="make -j; 0: one per CPU")
     builtin_fixes: bool = Field(default=True, description="apply what old trees need, kernel/fixes.toml")
@@ -228,6 +231,8 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
     for fix in build.get("fixes", []) if isinstance(build, dict) and isinstance(build.get("fixes"), list) else []:
         if isinstance(fix, dict) and isinstance(fix.get("patch"), str):
             fix["patch"] = str(path.parent / fix["patch"])
+    if isinstance(build, dict) and isinstance(build.get("toolchain_dirs"), list):
+        build["toolchain_dirs"] = [str(path.parent.absolute() / str(name)) for name in build["toolchain_dirs"]]
     for key, value in (overrides or {}).items():
         data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
     return make_job(data, str(path))

@@ -82,7 +82,9 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             click.option("--memory", type=int, help="memory of a machine, MiB  [default: 512]"),
             click.option("--backend", type=click.Choice(["qemu", "uml"]), help="uml: user-mode Linux  [default: qemu]"),
             click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
-            click.option("--toolchain", help="compiler, by name  [default: by release]"),
+            click.option(
+                "--toolchain", help="compiler: clang, or a name that `firstbad doctor` lists  [default: gcc by release]"
+            ),
             *([verify, no_priors] if kind != "test" else []),
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
@@ -146,7 +148,7 @@ def check(job: Job, place: Home) -> None:
     fixes_for(Repo(job.repo), job.build)
     prepare(job.repro, place.machines)
     if job.build.toolchain:
-        choose(None, job.build.toolchain)
+        choose(None, job.build.toolchain, job.build.arch, (*job.build.toolchain_dirs, place.toolchains))
 
 
 def overrides(options: dict[str, Any]) -> dict[str, Any]:

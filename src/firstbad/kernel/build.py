@@ -46,6 +46,8 @@ class Spec:
     patch: bytes = b""
     """Applied to every revision, after its fixes."""
     outputs: "Spec | None" = None
+    toolchain_dirs: tuple[Path, ...] = ()
+    """Directories with compilers beside those on PATH."""
 
 
 class Builder:
@@ -75,7 +77,8 @@ class Builder:
         release = base_release(repo, commit)
         version = release.version if release else None
         arch = architecture(spec.arch)
-        tools = toolchain.choose(version, spec.toolchain, arch.name)
+        tools = toolchain.choose(version, spec.toolchain, arch.name, spec.toolchain_dirs)
+        spec = _adapted(spec, version)
         with process.builder_lock(self.directory, cancel=cancel):
             source = self._fixer.source(repo, commit, version, spec.fixes, spec.patch)
             made_from = (config.digest(spec.config, spec.base, version, arch.name), tools.identity, *tools.make)
@@ -96,6 +99,14 @@ class Builder:
                 place.wipe()
             self.artifacts.copy(fresh, key)
         (fresh.directory / "vmlinux").unlink(missing_ok=True)  # the other one is kept
+
+
+def _adapted(spec: Spec, version: tuple[int, int, int] | None) -> Spec:
+    """With configurations as the release can take them."""
+    like = spec.outputs
+    if like is not None:
+        like = replace(like, config=config.adapt(like.config, version))
+    return replace(spec, config=config.adapt(spec.config, version), outputs=like)
 
 
 _RECIPE = "1"

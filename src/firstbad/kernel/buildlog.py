@@ -105,9 +105,9 @@ def first_error(log: Path, trees: Sequence[str] = (), status: int = 0) -> tuple[
 
 
 def recorded_compiler(out: Path) -> str:
-    """What the build wrote down of compiler and linker (``gcc (GCC) 10.2.1 20210217, GNU ld (GNU Binutils) 2.36.1``).
+    """What the build wrote down of its compiler and linker; empty where it wrote nothing.
 
-    Without a version in the command's name; empty where it wrote nothing.
+    As ``gcc (GCC) 10.2.1 20210217, GNU ld (GNU Binutils) 2.36.1``, without a version in the command's name.
     """
     path = out / "include" / "generated" / "compile.h"
     found = _COMPILER.search(path.read_text(errors="replace")) if path.exists() else None

@@ -2,10 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from firstbad.kernel import data
+from firstbad.kernel import data, dotconfig
 from firstbad.kernel.architecture import DEFAULT
 
 Make = Callable[..., None]
@@ -21,6 +22,23 @@ def machine_options(version: data.Version | None, arch: str = DEFAULT) -> str:
 def identity(text: str, base: str) -> str:
     """Digest (sha256 hex) of a configuration as it is given: a text over a make target, see :func:`write_config`."""
     return hashlib.sha256(f"{base}\0{text}".encode()).hexdigest()
+
+
+def adapt(text: str, version: data.Version | None, rules: Sequence[dict[str, Any]] | None = None) -> str:
+    """A configuration as a release can take it, by ``config_rules.toml``; of an unknown release, by its rules that hold
+    everywhere."""
+    for rule in data.load("config_rules.toml")["rule"] if rules is None else rules:
+        bounded = any(bound in rule for bound in ("from", "until", "below"))
+        name = rule.get("unset") or rule["replace"]
+        if (version is None and bounded) or not data.applies(rule, version) or not _is_on(text, name):
+            continue
+        text = dotconfig.unset(text, [name, *([rule["by"]] if "by" in rule else [])])
+        text += f"CONFIG_{rule['by']}=y\n" if "by" in rule else ""
+    return text
+
+
+def _is_on(text: str, name: str) -> bool:
+    return f"CONFIG_{name}=" in text and dotconfig.read_config(text).get(name) in dotconfig.ON
 
 
 def digest(text: str, base: str, version: data.Version | None, arch: str = DEFAULT) -> str:

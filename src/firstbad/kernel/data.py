@@ -23,8 +23,13 @@ def version_of(tag: str) -> Version:
 
 
 def applies(rule: dict[str, Any], version: Version | None) -> bool:
-    """Whether a rule's ``from``/``until`` holds the version; an unknown version is held by every rule."""
+    """Whether a rule's ``from``, ``until`` (both inclusive) and ``below`` hold the version.
+
+    An unknown version is held by every rule.
+    """
     if version is None:
         return True
-    low, high = rule.get("from"), rule.get("until")
-    return (low is None or version_of(low) <= version) and (high is None or version <= version_of(high))
+    low, high, limit = rule.get("from"), rule.get("until"), rule.get("below")
+    if (low is not None and version < version_of(low)) or (high is not None and version > version_of(high)):
+        return False
+    return limit is None or version < version_of(limit)

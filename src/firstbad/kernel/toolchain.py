@@ -1,15 +1,20 @@
-"""Which compiler builds a release, and what it calls itself."""
+"""Which compiler builds a release, and what it calls itself; the rules are ``toolchains.toml``."""
 
-import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from firstbad.errors import NotFoundError
 from firstbad.kernel import data
 from firstbad.kernel.architecture import DEFAULT, Architecture, architecture
+from firstbad.kernel.buildlog import plain_compiler
+
+Rules = Sequence[dict[str, Any]]
+FAMILIES = ("gcc", "clang")
 
 
 @dataclass(frozen=True)
@@ -24,67 +29,128 @@ class Toolchain:
     """What builds the programs that the build itself runs; empty: ``cc``."""
 
 
-@cache
 def identity(cc: str) -> str | None:
-    """First line of ``cc --version`` (``gcc-12 (Debian 12.2.0-14) 12.2.0``), None if it is not installed."""
+    """First line of ``cc --version`` (``gcc (Debian 12.2.0-14) 12.2.0``), None if it is not installed.
+
+    gcc prints the name it was called by: ``gcc-12 (Debian ...)`` and ``gcc (Debian ...)`` are the same compiler.
+    """
     path = shutil.which(cc)
-    if path is None:
-        return None
+    return _said(path) if path else None
+
+
+@cache
+def _said(path: str) -> str | None:
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    line = done.stdout.split("\n", 1)[0].strip()
-    # gcc prints the name it was called by: "gcc-12 (Debian ...)" and "gcc (Debian ...)" are the same compiler.
-    return line.replace(f"{cc} (", f"{re.sub(r'-[0-9.]+$', '', cc)} (", 1) or None
+    return plain_compiler(done.stdout.split("\n", 1)[0].strip()) or None
 
 
-def choose(version: data.Version | None, wanted: str = "", arch: str = DEFAULT) -> Toolchain:
-    """The compiler for a release: the one that is ``wanted`` by name, else the first installed that fits.
+def choose(
+    version: data.Version | None,
+    wanted: str = "",
+    arch: str = DEFAULT,
+    dirs: Iterable[Path] = (),
+    rules: Rules | None = None,
+) -> Toolchain:
+    """The compiler for a release: the one that is ``wanted`` by name, else the first of its family that fits.
 
-    For another architecture than this machine's, a cross compiler. Raises NotFoundError that names the package to
-    install, UserError for an unknown architecture.
+    ``wanted`` may also be a family, ``gcc`` (the default) or ``clang``. For another architecture than this machine's,
+    a cross compiler. ``dirs`` are directories with compilers beside those on PATH, ``rules`` other ones than the data
+    file's. Raises NotFoundError that names the package to install, UserError for an unknown architecture.
     """
     target = architecture(arch)
-    rules = data.load("toolchains.toml")["toolchain"]
-    if wanted:
-        rules = [rule for rule in rules if rule["name"] == wanted]
-        if not rules:
-            raise NotFoundError(f"unknown toolchain {wanted!r}; known: {', '.join(names())}")
-    else:
-        rules = [rule for rule in rules if rule["name"].startswith("gcc") and data.applies(rule, version)]
-    for rule in rules:
-        found = _installed(rule, target)
+    fitting = candidates(version, wanted, rules)
+    for rule in fitting:
+        found = _installed(rule, target, version, tuple(dirs))
         if found is not None:
             return found
-    package = _package(rules[0], target) if rules else "gcc"
+    package = package_of(fitting[0], arch) if fitting else wanted or "gcc"
     raise NotFoundError(f"no compiler for this release is installed (apt-get install {package})")
+
+
+def candidates(version: data.Version | None, wanted: str = "", rules: Rules | None = None) -> Rules:
+    """Entries that may build a release, the preferred one first. Raises NotFoundError for an unknown name."""
+    rules = _rules() if rules is None else rules
+    if wanted and wanted not in FAMILIES:
+        named = [rule for rule in rules if rule["name"] == wanted]
+        if not named:
+            raise NotFoundError(f"unknown toolchain {wanted!r}; known: {', '.join(rule['name'] for rule in rules)}")
+        return named
+    return [rule for rule in rules if rule["family"] == (wanted or "gcc") and data.applies(rule, version)]
+
+
+def _rules() -> Rules:
+    found: Rules = data.load("toolchains.toml")["toolchain"]
+    return found
 
 
 def _crosses(rule: dict[str, Any], target: Architecture) -> bool:
     """Whether a compiler of another name is needed: clang builds for every architecture."""
-    return not target.is_native and not rule["name"].startswith("clang")
+    return not target.is_native and rule["family"] != "clang"
 
 
-def _installed(rule: dict[str, Any], target: Architecture) -> Toolchain | None:
+def _installed(
+    rule: dict[str, Any], target: Architecture, version: data.Version | None, dirs: tuple[Path, ...]
+) -> Toolchain | None:
     cross = target.cross if _crosses(rule, target) else ""
-    line = identity(cross + rule["cc"])
-    if line is None:
-        return None
-    make = (f"ARCH={target.make}", *([f"CROSS_COMPILE={cross}"] if cross else []), *rule.get("make", ()))
-    return Toolchain(rule["name"], cross + rule["cc"], line, make, rule["cc"] if cross else "")
+    for cc in _places(rule, cross, dirs):
+        line = identity(cc)
+        if line is not None:
+            prefix = cc.removesuffix(Path(cc).name) + cross
+            make = [f"ARCH={target.make}", *([f"CROSS_COMPILE={prefix}"] if cross else [])]
+            if rule["family"] == "clang":
+                make += llvm_make(rule, cc, version)
+                # Clang is told the target by this alone until 6f5b41a2f5a6.
+                if not target.is_native and version is not None and version < (5, 15, 0):
+                    make.append(f"CROSS_COMPILE={target.cross}")
+            return Toolchain(rule["name"], cc, line, tuple(make), rule["cc"] if cross else "")
+    return None
 
 
-def _package(rule: dict[str, Any], target: Architecture) -> str:
+def _places(rule: dict[str, Any], cross: str, dirs: tuple[Path, ...]) -> list[str]:
+    """Where an entry's compiler may be: its name on PATH, then files in directories."""
+    places = [cross + rule["cc"]] if "cc" in rule else []
+    for directory in dirs:
+        if "path" in rule:
+            path = directory / rule["path"]
+            places.append(str(path.with_name(cross + path.name)))
+        if "cc" in rule:
+            places += [str(directory / cross) + rule["cc"] if cross else str(directory / rule["cc"])]
+    return places
+
+
+def llvm_make(rule: dict[str, Any], cc: str, version: data.Version | None) -> list[str]:
+    """Arguments by which a tree of that release is told to use a clang and what belongs to it."""
+    table = next(row for row in data.load("toolchains.toml")["llvm"] if data.applies(row, version))
+    folder = cc.removesuffix(Path(cc).name)
+    number = "" if folder or "version" not in rule else f"-{rule['version']}"
+    if not folder and not number:
+        return list(table["plain"])
+    return [word.format(dir=folder, n=number) for word in table["make"]]
+
+
+def package_of(rule: dict[str, Any], arch: str = DEFAULT) -> str:
+    """Debian's packages of an entry."""
+    target = architecture(arch)
     return f"{rule['package']}-{target.debian}" if _crosses(rule, target) else str(rule["package"])
 
 
 def names() -> list[str]:
     """All toolchains of the data file."""
-    return [rule["name"] for rule in data.load("toolchains.toml")["toolchain"]]
+    return [rule["name"] for rule in _rules()]
 
 
-def oldest(wanted: str = "", arch: str = DEFAULT) -> data.Version | None:
+def releases_of(rule: dict[str, Any]) -> str:
+    """The releases that an entry builds, in words."""
+    words = [f"{rule['from']} and later" if "from" in rule else "any release"]
+    words += [f"before {rule['below']}"] if "below" in rule else []
+    words += [f"up to {rule['until']}"] if "until" in rule else []
+    return ", ".join(words)
+
+
+def oldest(wanted: str = "", arch: str = DEFAULT, dirs: Iterable[Path] = ()) -> data.Version | None:
     """The oldest release that an installed compiler builds, or the one that is ``wanted``; None: no bound is known."""
     target = architecture(arch)
-    rules = [rule for rule in data.load("toolchains.toml")["toolchain"]
-             if (rule["name"] == wanted if wanted else rule["name"].startswith("gcc"))]  # fmt: skip
-    bounds = [rule.get("from") for rule in rules if _installed(rule, target)]
+    family = wanted if wanted in FAMILIES else "" if wanted else "gcc"
+    rules = [rule for rule in _rules() if rule["family"] == family or rule["name"] == wanted]
+    bounds = [rule.get("from") for rule in rules if _installed(rule, target, None, tuple(dirs))]
     return min((data.version_of(bound) for bound in bounds if bound), default=None) if all(bounds) else None

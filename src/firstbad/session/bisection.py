@@ -62,6 +62,7 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
         job.build.arch,
         fixes_for(Repo(job.repo), job.build),
         job.test.patch.encode("latin-1"),
+        toolchain_dirs=(*job.build.toolchain_dirs, home.toolchains),
     )
     machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
     return LocalEngine(home, spec, job.repro, machines=machines, jobs=job.build.jobs)

@@ -8,6 +8,7 @@ from firstbad.history.base import History
 from firstbad.history.git import Repo
 from firstbad.history.releases import TagRule
 from firstbad.history.repository import GitHistory
+from firstbad.home import home
 from firstbad.job import Job
 from firstbad.kernel import toolchain
 
@@ -37,7 +38,8 @@ class Question:
 def history_of(job: Job) -> GitHistory:
     """The job's repository, with its release tags as far back as there are compilers. Raises UserError."""
     rule = TagRule(job.release_tags) if job.release_tags else None
-    return GitHistory(Repo(job.repo), rule, toolchain.oldest(job.build.toolchain, job.build.arch))
+    dirs = (*job.build.toolchain_dirs, home().toolchains)
+    return GitHistory(Repo(job.repo), rule, toolchain.oldest(job.build.toolchain, job.build.arch, dirs))
 
 
 def find_question(history: History, job: Job) -> Question:
