@@ -57,6 +57,7 @@ class Machine(BaseModel):
     )
     ssh_key: Path | None = Field(default=None, description="key for root of the image; without: no password")
     root: str = Field(default="", description="root device of the image; empty: /dev/vda or its first partition")
+    keep: bool = Field(default=False, description="leave the first machine that shows the bug, for gdb")
     parallel: int = Field(
         default=0, ge=0, le=256, description="machines at a time; 0: as many as the host's cores and memory allow"
     )
@@ -192,6 +193,8 @@ class Job(BaseModel):
             raise ValueError(f"machine.backend {self.machine.backend!r} can't run build.arch {self.build.arch!r}")
         if self.machine.image and self.machine.backend == "uml":
             raise ValueError("machine.image is for machines of QEMU")
+        if self.machine.keep and self.machine.backend == "uml":
+            raise ValueError("machine.keep is for machines of QEMU")
         if self.machine.image and self.bug.kind == "leak":
             raise ValueError("class 'leak' needs our own initramfs: it can't be had with machine.image")
         return self

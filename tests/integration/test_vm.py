@@ -3,8 +3,10 @@
 The kernel is the demo's, unless FIRSTBAD_TEST_KERNEL names an image with initramfs, virtio-pci and virtio-console.
 """
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -17,7 +19,15 @@ import pytest
 
 from firstbad.payload import File, Payload
 from firstbad.repro import prepare
-from firstbad.vm import Acceleration, MachineConfig, MachineRun, build_initramfs, probe_acceleration, run_machine
+from firstbad.vm import (
+    Acceleration,
+    MachineConfig,
+    MachineRun,
+    build_initramfs,
+    end_kept,
+    probe_acceleration,
+    run_machine,
+)
 
 KERNEL = ""  # set by the fixture below
 TCG = Acceleration("tcg", "tests run the same everywhere")
@@ -232,6 +242,35 @@ def test_the_probe_names_an_accelerator_that_works(cache: Path) -> None:
     )
     assert (seen.ended, seen.exit_status) == ("finished", 127)
     assert b"can't execute" in seen.output
+
+
+def test_a_machine_is_left_at_its_crash(cache: Path) -> None:
+    assert run(cache, ENDS, keep=True).kept is None
+    kept = run(cache, PANICS, keep=True).kept
+    assert kept is not None
+    try:
+        with socket.socket(socket.AF_UNIX) as gdb:
+            gdb.settimeout(20)
+            gdb.connect(str(kept.gdb))
+            gdb.sendall(b"$?#3f")  # why did it stop?
+            answer = b""
+            while b"#" not in answer:
+                answer += gdb.recv(100)
+        assert answer.startswith(b"+$T")
+    finally:
+        end_kept(kept)
+    assert not kept.gdb.parent.exists()
+    assert wait_for(lambda: not alive(kept.pid))
+
+
+def alive(group: int) -> bool:
+    """Whether anything of a process group still runs."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, own = stat.read_text().rsplit(")", 1)[1].split()[:3]
+            if own == str(group) and state != "Z":
+                return True
+    return False
 
 
 def test_kill_9_takes_the_machine_along(cache: Path) -> None:

@@ -81,6 +81,9 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             click.option("--cpus", type=int, help="CPUs of a machine  [default: 2]"),
             click.option("--memory", type=int, help="memory of a machine, MiB  [default: 512]"),
             click.option("--backend", type=click.Choice(["qemu", "uml"]), help="uml: user-mode Linux  [default: qemu]"),
+            click.option(
+                "--keep-vm", is_flag=True, default=None, help="leave the first machine that shows the bug, for gdb"
+            ),
             click.option("--run-seconds", type=float, help="longest run  [default: 30]"),
             click.option(
                 "--toolchain", help="compiler: clang, or a name that `firstbad doctor` lists  [default: gcc by release]"
@@ -166,7 +169,13 @@ def overrides(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("no_priors"):
         data["priors"] = False
     tables = {
-        "machine": {"cpus": "cpus", "memory": "memory_mb", "run_seconds": "run_seconds", "backend": "backend"},
+        "machine": {
+            "cpus": "cpus",
+            "memory": "memory_mb",
+            "run_seconds": "run_seconds",
+            "backend": "backend",
+            "keep_vm": "keep",
+        },
         "bug": {"bug_class": "class", "metric": "metric", "threshold": "threshold", "worse": "worse"},
         "build": {"config_base": "config_base", "toolchain": "toolchain", "verify": "verify"},
     }

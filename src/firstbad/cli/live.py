@@ -11,6 +11,7 @@ from rich.text import Text
 from firstbad.cli.output import clean, duration, err
 from firstbad.session import State, Test, verdict_of
 from firstbad.store import Event
+from firstbad.vm import how_to_attach
 
 _STYLES = {"bad": "red", "good": "green", "skip": "yellow", "": "cyan"}
 _ROWS = 12
@@ -48,6 +49,11 @@ def machines_line(event: Event) -> str:
     """How machines run on this host."""
     how = {"kvm": "KVM", "uml": "user-mode Linux"}.get(event.data["acceleration"], "emulated (TCG)")
     return f"{event.data['at_a_time']} machines at a time, {how}"
+
+
+def kept_lines(event: Event) -> str:
+    """Where a machine was left, how to look at it and how to end it."""
+    return how_to_attach(event.data["pid"], event.data["gdb"], event.data["vmlinux"])
 
 
 def time_left(state: State) -> float | None:
@@ -94,6 +100,8 @@ class PlainView:
             self._line(f"{fact['commit'][:12]} clean build in {fact['seconds']:.1f} s: {what}")
         elif event.kind == "machines":
             self._line(f"{machines_line(event)}: {event.data['why']}")
+        elif event.kind == "kept":
+            self._line(kept_lines(event))
         elif event.kind == "crash":
             self._line(f"the bug: {event.data['title']}")
 
@@ -109,6 +117,7 @@ class LiveView:
         self._since = time.monotonic()
         self._now = "starting"
         self._machines = ""
+        self._kept = ""
         self._told: tuple[float, float] | None = None
         self._state = State()
         self._live = Live(get_renderable=self._render, console=err, refresh_per_second=4, transient=True)
@@ -120,6 +129,8 @@ class LiveView:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
         err.print(self._table(len(self._state.tests)))
+        if self._kept:
+            err.print(clean(self._kept), markup=False)
 
     def activity(self, text: str) -> None:
         """Show what is being done."""
@@ -128,6 +139,8 @@ class LiveView:
     def event(self, event: Event, state: State) -> None:
         """Show the new state."""
         self._state = state
+        if event.kind == "kept":
+            self._kept = kept_lines(event)
         if event.kind == "machines":
             self._machines = machines_line(event)
         if "left_seconds" in event.data:

@@ -126,7 +126,8 @@ def _same(store: Store, job: Job) -> int:
 
     def facts(one: Job) -> list[Any]:
         build = one.build.model_copy(update={"sanitizers": "keep"})
-        return [one.repo, one.config, one.repro, one.title, one.bug, one.machine, build]
+        machine = one.machine.model_copy(update={"keep": False})
+        return [one.repo, one.config, one.repro, one.title, one.bug, machine, build]
 
     for stored in store.jobs():
         if stored.job.kind == "test" and not stored.job.test.measure:

@@ -34,7 +34,7 @@ from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
-from firstbad.vm import Disk, MachineConfig, MachineRun, capacity
+from firstbad.vm import Disk, MachineConfig, MachineRun, capacity, end_kept
 
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
@@ -78,6 +78,7 @@ def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
         append=" ".join([*wanted.append.split(), *guest_parameters(job.bug, run_seconds).split()]),
         boot_seconds=wanted.boot_seconds,
         arch=architecture(job.build.arch).name,
+        keep=wanted.keep,
         disk=Disk(wanted.image, wanted.ssh_key, wanted.root) if wanted.image else None,
         run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
     )
@@ -321,14 +322,17 @@ class Bisection:
         while pending or (submitted < wanted and not stop):
             while len(pending) < self.engine.machines and submitted < wanted and not stop:
                 path = consoles / f"{console}-{first + submitted:03}.txt"
-                pending.add(self.engine.run(RunRequest(built.kernel, path, machine)))
+                keep = machine.keep and self.state.kept is None
+                pending.add(self.engine.run(RunRequest(built.kernel, path, replace(machine, keep=keep))))
                 submitted += 1
             self.observer.activity(f"running {console}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 self._tell_acceleration()
                 now = time.monotonic()
-                run = judged(future.result(), now - since)
+                seen = future.result()
+                run = judged(seen, now - since)
+                self._keep(seen, run, built)
                 since = now
                 infra = infra + 1 if run.outcome == "infra" else 0
                 wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
@@ -336,6 +340,16 @@ class Bisection:
             if infra >= INFRA_LIMIT:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
             self._check_cancelled()
+
+    def _keep(self, seen: MachineRun, run: Run, built: Built) -> None:
+        """The first machine that shows the bug stays, where the job says so; others that were left are ended."""
+        if seen.kept is None:
+            return
+        if run.outcome == "crash" and self.state.kept is None:
+            vmlinux = str(built.directory / "vmlinux")
+            self.record("kept", {"pid": seen.kept.pid, "gdb": str(seen.kept.gdb), "vmlinux": vmlinux})
+        else:
+            end_kept(seen.kept)
 
     def _tell_acceleration(self) -> None:
         how = self.engine.acceleration

@@ -164,6 +164,7 @@ class State:
     aims: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, how its runs tell what they reached
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
+    kept: dict[str, Any] | None = None  # the machine that was left for a debugger
     finished: dict[str, Any] | None = None
     trials: list[Trial] = field(default_factory=list)
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
@@ -285,6 +286,8 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.tests[-1].mark = data
     elif event.kind == "verify":
         _verify(state, data)
+    elif event.kind == "kept":
+        state.kept = data
     elif event.kind == "finished":
         state.finished = data
     elif event.kind == "config" or event.kind.startswith("trial"):

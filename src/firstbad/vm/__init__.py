@@ -2,6 +2,7 @@
 
 from firstbad.vm.capacity import capacity
 from firstbad.vm.initramfs import build_initramfs
+from firstbad.vm.keep import end_kept, how_to_attach
 from firstbad.vm.limits import Acceleration, Disk, Ended, MachineConfig, MachineRun, Watched
 from firstbad.vm.machine import run_machine
 from firstbad.vm.probe import probe_acceleration
@@ -15,6 +16,8 @@ __all__ = [
     "Watched",
     "build_initramfs",
     "capacity",
+    "end_kept",
+    "how_to_attach",
     "probe_acceleration",
     "run_machine",
 ]

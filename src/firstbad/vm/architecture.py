@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firstbad.errors import UserError
+from firstbad.vm.keep import STAYS, Keeper
 from firstbad.vm.limits import Acceleration, MachineConfig
 from firstbad.vm.ssh import disk_options, root_parameters
 
@@ -86,22 +87,31 @@ def qemu_command(
     control: int | None,
     debug: int | None = None,
     ssh_port: int = 0,
+    keep: Keeper | None = None,
 ) -> list[str]:
     """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number), and its
     debug stub on the socket ``debug``, if any. A machine with a disk has no control port, but sshd at ``ssh_port``.
 
-    QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us.
+    QEMU is started through setpriv, so that it dies with the thread that started it, whatever kills us; but for one
+    that may have to be kept.
     """
     machine = architecture(config.arch)
     if machine.is_program:
         raise UserError(f"QEMU runs no kernel of architecture {config.arch!r}")
     disk = config.disk
-    append = " ".join([*machine.append, *(root_parameters(disk).split() if disk else ()), *config.append.split()])
+    append = " ".join(
+        [
+            *machine.append,
+            *(root_parameters(disk).split() if disk else ()),
+            *(STAYS if keep else ()),
+            *config.append.split(),
+        ]
+    )
     first = initramfs if disk is None else disk.initramfs
     # What a machine with a disk writes goes to a file that has no name.
     written = DISK_WRITES_MB << 20 if disk else 0
     return [
-        *("setpriv", "--pdeathsig", "KILL", "--"),
+        *(keep.wrapper if keep else ("setpriv", "--pdeathsig", "KILL", "--")),
         # A guest may find a way to make QEMU write or grow: it writes no file, and its addresses are bounded.
         *("prlimit", "--core=0", f"--fsize={written}", f"--as={(config.memory_mb + ADDRESSES_MB) << 20}", "--"),
         machine.qemu,
@@ -118,6 +128,7 @@ def qemu_command(
         *("-serial", "stdio"),
         *(disk_options(disk, ssh_port) if disk else _control_port(machine, control)),
         *(("-chardev", f"socket,id=debug,fd={debug}", "-gdb", "chardev:debug") if debug is not None else ()),
+        *(keep.options() if keep else ()),
     ]
 
 

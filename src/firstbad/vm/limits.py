@@ -61,6 +61,16 @@ class MachineConfig:
     answer_seconds: float = 10
     watched: Watched | None = None
     disk: Disk | None = None
+    keep: bool = False
+    """If it crashes or hangs: leave it as it is, stopped, with a debug port (see :class:`Kept`)."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A machine that was left: QEMU's process group, and the Unix socket at which gdb finds it."""
+
+    pid: int
+    gdb: Path
 
 
 @dataclass(frozen=True)
@@ -93,3 +103,4 @@ class MachineRun:
     detail: str
     output: bytes = b""
     ran: Mapping[str, bool] = field(default_factory=dict)
+    kept: Kept | None = None

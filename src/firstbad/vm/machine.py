@@ -18,7 +18,7 @@ from firstbad.vm.architecture import architecture
 from firstbad.vm.console import Console
 from firstbad.vm.control import Control
 from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify, printable
-from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
+from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun
 from firstbad.vm.qemu import Qemu, started
 from firstbad.vm.uml import packed
 from firstbad.vm.watches import DebugError, Watches
@@ -28,6 +28,9 @@ GRACE_QUIET, GRACE_TOTAL = 2.0, 5.0
 
 _CALM: tuple[Stop, ...] = ("finished", "limit", "silent")
 """Reasons to stop a machine that still runs after the reproducer was started."""
+
+_KEPT: tuple[Ended, ...] = ("panic", "crash", "hang", "boot-failed")
+"""Ends at which a machine that is to be kept has something to show."""
 
 _BLOCK = 1 << 16
 _MESSAGES_KEPT = 8192
@@ -49,7 +52,8 @@ def run_machine(
     ``crash_sign`` is asked about each new piece of the console (whole lines, with up to 4 KiB before them);
     the run ends at the first crash. ``console_path`` receives the console as it is printed. Blocks for at
     most boot, run and answer limits of ``config`` and a few seconds; several calls may run in parallel
-    threads. Nothing is left behind: the machine is gone when this returns, raises, or is killed.
+    threads. Nothing is left behind: the machine is gone when this returns, raises, or is killed; but for one that was
+    to be kept and crashed (``MachineRun.kept``).
 
     Raises NotFoundError when kernel, initramfs or QEMU is missing, UserError for an unknown architecture,
     ValueError for a payload that init would not take, InfrastructureError when no process can be started.
@@ -71,6 +75,8 @@ def run_machine(
         seen = watch.result()
         if qemu.ssh is not None and qemu.ssh.trouble and not seen.booted:
             seen = replace(seen, detail=f"{seen.detail}; ssh: {printable(qemu.ssh.trouble)}")
+        if qemu.keep is not None and seen.ended in _KEPT and qemu.process.poll() is None:
+            seen = replace(seen, kept=qemu.keep.leave(qemu.process.pid))
         return seen
 
 

@@ -15,6 +15,7 @@ from typing import IO
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.payload import Payload
 from firstbad.vm.architecture import architecture, qemu_command
+from firstbad.vm.keep import Keeper, keeper
 from firstbad.vm.limits import Acceleration, MachineConfig
 from firstbad.vm.ssh import SshGuest, free_port
 from firstbad.vm.uml import uml_command
@@ -34,6 +35,7 @@ class Qemu:
     control: socket.socket
     debug: socket.socket | None = None
     ssh: SshGuest | None = None
+    keep: Keeper | None = None
 
 
 @contextmanager
@@ -56,16 +58,18 @@ def started(
     port, ssh = free_port() if config.disk else 0, None
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
-        watched = config.watched and not uml
+        keep = stack.enter_context(keeper()) if config.keep and not uml else None
+        # QEMU has one debug stub.
+        watched = config.watched and not uml and keep is None
         debug, stub = map(stack.enter_context, socket.socketpair()) if watched else (None, None)
         inherited = [end for end in (theirs, stub) if end is not None]
-        numbers = [end.fileno() for end in inherited]
+        numbers = [end.fileno() for end in (*inherited, *([keep.theirs] if keep else []))]
         if uml:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstbad-", ignore_cleanup_errors=True))
             command = uml_command(kernel, initramfs, config, theirs.fileno(), Path(scratch))
         else:
             stub_number = stub.fileno() if stub is not None else None
-            command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno(), stub_number, port)
+            command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno(), stub_number, port, keep)
         process = _spawn(command, numbers)
         for end in inherited:
             if end is not theirs or not config.disk:
@@ -78,9 +82,9 @@ def started(
             ours.setblocking(False)
             if config.disk and payload is not None:
                 ssh = stack.enter_context(SshGuest(theirs, port, config.disk, payload))
-            yield Qemu(process, process.stdout, process.stderr, ours, debug, ssh)
+            yield Qemu(process, process.stdout, process.stderr, ours, debug, ssh, keep)
         finally:
-            _end(process)
+            _end(process, keep is not None and keep.left)
 
 
 def _check(kernel: Path, initramfs: Path, config: MachineConfig) -> None:
@@ -113,15 +117,16 @@ def _spawn(command: list[str], inherited: list[int]) -> subprocess.Popen[bytes]:
         raise InfrastructureError(f"can't start {command[0]}: {error}") from error
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], leave: bool) -> None:
     try:
         # The session's whole group, and only while its leader is unreaped: the number can't be anyone else's.
-        if process.poll() is None:
+        if process.poll() is None and not leave:
             os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
     finally:
-        process.wait()
+        if not leave:
+            process.wait()
         for file in (process.stdout, process.stderr):
             if file is not None:
                 file.close()
