@@ -75,11 +75,8 @@ class Plan:
 
         ``holds`` is asked at most ``max_steps`` times (0: no limit) and may raise ``slices.Enough``.
         """
-        left = self.leaves
-        guess = [name for name in left if self._is_likely(name)]
-        if len(guess) == len(left):
-            guess = []
-        if guess:
+        left, guess = self.leaves, sorted(self.added & frozenset(self.likely))
+        if guess and len(self.candidate(guess).options) < len(left):
             try:
                 if holds(self.candidate(guess)):
                     return self.candidate(guess)  # one of them may be idle, but that is not worth a build
@@ -88,10 +85,5 @@ class Plan:
             if max_steps == 1:
                 return self.whole()
             max_steps = max(0, max_steps - 1)
-        kept = minimize(
-            left, lambda some: holds(self.candidate(some)), max_steps=max_steps, fixed=frozenset(guess).__contains__
-        )
-        return self.whole() if len(kept) == len(left) else self.candidate(kept)
-
-    def _is_likely(self, name: str) -> bool:
-        return name in self.likely or any(other in self.likely for other in self._needs(name))
+        kept = minimize(left, lambda some: holds(self.candidate([*some, *guess])), max_steps=max_steps)
+        return self.whole() if len(kept) == len(left) else self.candidate([*kept, *guess])

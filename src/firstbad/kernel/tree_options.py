@@ -1,16 +1,16 @@
 """What a revision's own files say of options: its Kconfig files, and which options its makefiles build a file for."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from firstbad.errors import InfrastructureError
 from firstbad.history.git import Repo
 from firstbad.kernel.kconfig import Kconfig, parse_kconfig
 
 Read = Callable[[str], str | None]
-_ASSIGNED = re.compile(
-    r"^([\w./-]+?)-(?:y|m|objs|\$\((?:subst m,y,\$\()?CONFIG_(\w+)\)?\))[ \t]*[:+]?=[ \t]*(.*)$", re.MULTILINE
-)
+_ASSIGNED = re.compile(r"([\w./-]+?)-(?:y|m|objs|\$\((?:subst m,y,\$\()?CONFIG_(\w+)\)?\))[ \t]*[:+]?=[ \t]*(.*)")
+_IF = re.compile(r"if(n?)(?:eq|def)\b(.*)")
+_CONFIG = re.compile(r"CONFIG_(\w+)")
 _LISTS = ("obj", "lib", "core", "drivers", "libs", "net", "virt")  # what a directory builds by itself
 
 
@@ -47,14 +47,34 @@ def deciding(file: str, read: Read) -> frozenset[str]:
 def _deciding_here(text: str, goal: str, seen: set[str]) -> set[str]:
     """Options in one makefile that bring ``goal`` into what it builds, maybe by way of an object of several files."""
     found: set[str] = set()
-    for prefix, option, listed in _ASSIGNED.findall(text):
-        if goal not in listed.split() and f"{goal}o" not in listed.split():
+    for prefix, options, listed in _lists(text):
+        if goal not in listed and f"{goal}o" not in listed:  # a directory is also listed by the archive in it
             continue
-        found |= {option} - {""}
+        found |= options
         if prefix not in _LISTS and f"{prefix}.o" not in seen:
             seen.add(f"{prefix}.o")
             found |= _deciding_here(text, f"{prefix}.o", seen)
     return found
+
+
+def _lists(text: str) -> Iterator[tuple[str, set[str], list[str]]]:
+    """A makefile's lists: name (``obj``), options that its entries depend on, entries."""
+    around: list[tuple[set[str], set[str]]] = []  # options of the open conditions, and of their other branches
+    for line in text.split("\n"):
+        stripped = line.strip()
+        condition, assigned = _IF.match(stripped), _ASSIGNED.match(stripped)
+        if condition:
+            options = set(_CONFIG.findall(condition[2]))
+            negative = bool(condition[1]) != condition[2].rstrip().endswith(",)")
+            around.append((set(), options) if negative else (options, set()))
+        elif stripped.startswith("else") and around:
+            around[-1] = (around[-1][1], around[-1][0])
+        elif stripped.startswith("endif") and around:
+            around.pop()
+        elif assigned:
+            prefix, option, listed = assigned.groups()
+            outer = set().union(*(options for options, _ in around)) if around else set()
+            yield prefix, outer | ({option} if option else set()), listed.split()
 
 
 def _folders(file: str) -> list[str]:
