@@ -21,12 +21,13 @@ import json, socket, sys, time
 after = dict(zip(sys.argv, sys.argv[1:]))
 chardevs = [after_ for option, after_ in zip(sys.argv, sys.argv[1:]) if option == "-chardev"]
 number = next(word.split("fd=")[1] for word in chardevs if "id=monitor" in word)
-monitor = socket.socket(fileno=int(number)).makefile("rw")
+channel = socket.socket(fileno=int(number))
+monitor, commands = channel.makefile("w"), channel.makefile("r")
 how = after["-append"].split()[-1]
 if how != "fine": print("Kernel panic - not syncing: kept", flush=True)
 if how == "deaf": time.sleep(60)
 print(json.dumps({"QMP": {}}), file=monitor, flush=True)
-for line in monitor:
+for line in commands:
     print(json.dumps({"return": {}}), file=monitor, flush=True)
 time.sleep(60)
 """
