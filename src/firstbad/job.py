@@ -125,6 +125,41 @@ class Retest(BaseModel):
     runs: int = Field(default=500, ge=1, le=100_000, description="clean runs after which no more are made")
 
 
+class Reproduction(BaseModel):
+    """How the reproducer is made and run; the ``[reproducer]`` table of a job file.
+
+    What is None is as the reproducer says itself, in the options that syzkaller writes at its head.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    arch: str = Field(default="", description="userspace, a name of repro/targets.toml; empty: the kernel's")
+    syzkaller: Path | None = Field(
+        default=None, description="a git clone of syzkaller, for syz programs; else $FIRSTBAD_SYZKALLER"
+    )
+    syzkaller_commit: str = Field(default="", description="its revision that found the crash; empty: HEAD")
+    busybox: Path | None = Field(default=None, description="static, for scripts on other architectures")
+    sandbox: Literal["none", "setuid", "namespace", "android"] | None = None
+    threaded: bool | None = None
+    collide: bool | None = None
+    procs: int | None = Field(default=None, ge=1, le=64)
+    repeat_times: int | None = Field(default=None, ge=0, description="0: until the time is up")
+    slowdown: int | None = Field(default=None, ge=1, le=100)
+
+    @field_validator("syzkaller_commit")
+    @classmethod
+    def _no_option(cls, value: str) -> str:
+        if value.startswith("-"):
+            raise ValueError(f"a revision can't begin with '-': {value!r}")
+        return value
+
+    def options(self) -> dict[str, Any]:
+        """What the job says instead of the reproducer."""
+        names = ("sandbox", "threaded", "collide", "procs", "repeat_times", "slowdown")
+        said = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return said | ({"repeat": True} if "repeat_times" in said else {})
+
+
 class Job(BaseModel):
     """One bisection (or test): what crashes where, and how sure the answer has to be.
 
@@ -155,6 +190,7 @@ class Job(BaseModel):
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
     target: float = Field(default=0.99, gt=0.5, lt=1)
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
+    reproducer: Reproduction = Reproduction()
     reach: bool = Field(default=True, description="have clean runs tell whether they came to the crash's code")
     bug: Symptom = Symptom()
     test: Retest = Retest()
@@ -230,6 +266,10 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
     for key in ("image", "ssh_key"):
         if isinstance(machine, dict) and isinstance(machine.get(key), str):
             machine[key] = str(path.parent / machine[key])
+    reproducer = data.get("reproducer")
+    for key in ("syzkaller", "busybox"):
+        if isinstance(reproducer, dict) and isinstance(reproducer.get(key), str):
+            reproducer[key] = str(path.parent / reproducer[key])
     build = data.get("build")
     for fix in build.get("fixes", []) if isinstance(build, dict) and isinstance(build.get("fixes"), list) else []:
         if isinstance(fix, dict) and isinstance(fix.get("patch"), str):
@@ -262,6 +302,12 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
         if file is not None and not file.is_file():
             raise NotFoundError(f"{origin}: machine.{key}: no such file: {file.absolute()}")
         setattr(job.machine, key, file and file.absolute())
+    for key, kind in (("syzkaller", "directory"), ("busybox", "file")):
+        named: Path | None = getattr(job.reproducer, key)
+        if named is not None:
+            setattr(job.reproducer, key, named.absolute())
+            if not (named.is_dir() if kind == "directory" else named.is_file()):
+                raise NotFoundError(f"{origin}: reproducer.{key}: no such {kind}: {named.absolute()}")
     for index, fix in enumerate(job.build.fixes, 1):
         if fix.patch is not None:
             fix.patch = fix.patch.absolute()

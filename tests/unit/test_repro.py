@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firstbad.errors import NotFoundError, UserError
-from firstbad.repro import compiler, prepare
+from firstbad.repro import Settings, compiler, find_target, prepare
 
 
 def test_c_becomes_a_static_program_and_is_compiled_once(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_c_becomes_a_static_program_and_is_compiled_once(tmp_path: Path) -> None
     assert first.kind == "c"
     assert subprocess.run([first.files[0][1]]).returncode == 5
     before = first.files[0][1].stat()
-    again = prepare(source, tmp_path / "kept", compiler="gcc")
+    again = prepare(source, tmp_path / "kept", Settings(compiler="gcc"))
     assert again == first
     assert again.files[0][1].stat().st_ino == before.st_ino
     assert list((tmp_path / "kept").iterdir()) == [first.files[0][1]]
@@ -64,8 +64,8 @@ def test_a_missing_static_library_has_a_way_out(tmp_path: Path) -> None:
     source = tmp_path / "fine.c"
     source.write_text("int main(void) {}")
     cc = fake_compiler(tmp_path, "echo '/usr/bin/ld: cannot find -lc: No such file' >&2; exit 1")
-    with pytest.raises(UserError, match="apt-get install libc6-dev"):
-        prepare(source, tmp_path, compiler=cc)
+    with pytest.raises(UserError, match=r"no static x86_64 C library.*apt-get install .*libc6-dev"):
+        prepare(source, tmp_path, Settings(compiler=cc))
 
 
 def test_a_compiler_without_end_is_ended_with_its_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_compiler_without_end_is_ended_with_its_children(tmp_path: Path, monke
     pid_file = tmp_path / "pid"
     cc = fake_compiler(tmp_path, f"sleep 100 & echo $! > {pid_file}; wait")
     with pytest.raises(Exception, match="took more than"):
-        compiler.compile_c(b"", "x.c", cc)
+        compiler.compile_c(b"", "x.c", find_target("", "x86_64"), cc)
     child = int(pid_file.read_text())
     end = time.monotonic() + 10  # the signal is sent, but a busy machine takes its time to deliver it
     while is_running(child) and time.monotonic() < end:
@@ -91,8 +91,8 @@ def is_running(pid: int) -> bool:
 def test_what_can_not_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"none\.c"):
         prepare(tmp_path / "none.c", tmp_path)
-    script = tmp_path / "crash.sh"
-    script.write_text("#!/bin/sh\n")
+    script = tmp_path / "crash.txt"
+    script.write_text("just words\n")
     with pytest.raises(UserError, match="neither C source"):
         prepare(script, tmp_path)
     with pytest.raises(UserError, match="linked dynamically"):
@@ -100,4 +100,4 @@ def test_what_can_not_run_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "fine.c"
     source.write_text("int main(void) {}")
     with pytest.raises(NotFoundError, match="no-such-cc"):
-        prepare(source, tmp_path / "kept", compiler="no-such-cc")
+        prepare(source, tmp_path / "kept", Settings(compiler="no-such-cc"))

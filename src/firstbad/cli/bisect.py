@@ -12,8 +12,8 @@ from firstbad.home import Home, home
 from firstbad.job import BugClass, Job, load_job, make_job
 from firstbad.kernel.fixes import fixes_for
 from firstbad.kernel.toolchain import choose
-from firstbad.repro import prepare
 from firstbad.session import find_question, history_of
+from firstbad.session.reproducer import make_reproducer, settle
 from firstbad.store import Store
 
 _PATH = click.Path(path_type=Path)
@@ -64,7 +64,10 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
                 help="make target that --config is merged over",
             ),
             *([baseline] if kind != "test" else []),
-            click.option("--repro", type=_PATH, help="reproducer: C source or static program"),
+            click.option("--repro", type=_PATH, help="reproducer: C source, syz program, script or static program"),
+            click.option("--userspace", help="architecture of the reproducer, as i386  [default: the kernel's]"),
+            click.option("--syzkaller", type=_PATH, help="git clone of syzkaller  [default: $FIRSTBAD_SYZKALLER]"),
+            click.option("--syzkaller-commit", help="its revision for a syz program  [default: HEAD]"),
             *_REVISIONS[kind],
             click.option("--title", help="crash title  [default: what the start commit shows most often]"),
             click.option(
@@ -146,10 +149,10 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
 
 
 def check(job: Job, place: Home) -> None:
-    """Find out what is wrong with a job before anything of it is kept. Raises UserError."""
+    """Find out what is wrong with a job before anything of it is kept, and what it leaves open. Raises UserError."""
     find_question(history_of(job), job)
     fixes_for(Repo(job.repo), job.build)
-    prepare(job.repro, place.machines)
+    settle(job, make_reproducer(place, job))
     if job.build.toolchain:
         choose(None, job.build.toolchain, job.build.arch, (*job.build.toolchain_dirs, place.toolchains))
 
@@ -177,6 +180,7 @@ def overrides(options: dict[str, Any]) -> dict[str, Any]:
             "keep_vm": "keep",
         },
         "bug": {"bug_class": "class", "metric": "metric", "threshold": "threshold", "worse": "worse"},
+        "reproducer": {"userspace": "arch", "syzkaller": "syzkaller", "syzkaller_commit": "syzkaller_commit"},
         "build": {"config_base": "config_base", "toolchain": "toolchain", "verify": "verify"},
     }
     for table, names in tables.items():

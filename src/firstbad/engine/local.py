@@ -12,7 +12,7 @@ from firstbad.home import Home
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
-from firstbad.repro import Reproducer, prepare
+from firstbad.repro import Reproducer
 from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceleration, run_machine
 
 
@@ -22,14 +22,14 @@ class LocalEngine:
     ``machines`` is how many run in parallel (:func:`firstbad.vm.capacity` tells how many make sense).
     """
 
-    def __init__(self, home: Home, spec: Spec, repro: Path, *, machines: int = 2, jobs: int = 0) -> None:
+    def __init__(self, home: Home, spec: Spec, reproducer: Reproducer, *, machines: int = 2, jobs: int = 0) -> None:
         self.machines = machines
         self._arch = architecture(spec.arch).name
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
-        self.reproducer: Reproducer = prepare(repro, home.machines)
-        self._payload = self.reproducer.payload()
+        self.reproducer = reproducer
+        self._payload = reproducer.payload()
         self._initramfs = build_initramfs(home.machines, arch=self._arch)
-        self._spec = spec
+        self._spec = replace(spec, config=spec.config + reproducer.config)
         self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
         self._cancel = threading.Event()
         self._builds = ThreadPoolExecutor(1, "build")
@@ -42,7 +42,8 @@ class LocalEngine:
         repo, spec = Repo(request.repo), self._spec
         if request.config:
             # In the output directory of the job's own configuration: make rebuilds what the difference touches.
-            spec = replace(spec, config=request.config, base=request.base, outputs=spec)
+            config = request.config + self.reproducer.config
+            spec = replace(spec, config=config, base=request.base, outputs=spec)
         return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
@@ -59,7 +60,7 @@ class LocalEngine:
     def _run(self, request: RunRequest) -> MachineRun:
         acceleration = self.probe(request.kernel)
         request.console.parent.mkdir(parents=True, exist_ok=True)
-        return run_machine(
+        run = run_machine(
             request.kernel,
             self._initramfs,
             self._payload,
@@ -69,6 +70,14 @@ class LocalEngine:
             console_path=request.console,
             cancel=self._cancel,
         )
+        return self._looked_over(run)
+
+    def _looked_over(self, run: MachineRun) -> MachineRun:
+        """A run that ended in peace but did not run the reproducer is no clean run."""
+        if run.ended not in ("finished", "timeout"):
+            return run
+        why = self.reproducer.fault(run.exit_status, run.output, run.run_seconds)
+        return replace(run, ended="infrastructure", detail=why) if why else run
 
     def close(self) -> None:
         """End builds and machines that are under way."""

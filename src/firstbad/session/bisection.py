@@ -29,6 +29,7 @@ from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.question import find_question, history_of
 from firstbad.session.reach import from_event, stack_of
+from firstbad.session.reproducer import make_reproducer
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
@@ -65,7 +66,7 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
         toolchain_dirs=(*job.build.toolchain_dirs, home.toolchains),
     )
     machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
-    return LocalEngine(home, spec, job.repro, machines=machines, jobs=job.build.jobs)
+    return LocalEngine(home, spec, make_reproducer(home, job), machines=machines, jobs=job.build.jobs)
 
 
 def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
@@ -189,6 +190,8 @@ class Bisection:
     def _begin(self) -> None:
         question = self.question
         data = {"start": question.start, "head": question.head, "kind": question.kind}
+        if self.job.reproducer.syzkaller_commit:
+            data["syzkaller"] = self.job.reproducer.syzkaller_commit
         self.record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
         if self.job.test.reference and self.state.learned is None:
             self.record("learned", learned(self.store, self.job.test.reference))
