@@ -1,6 +1,6 @@
 """What a step costs: ours against two ways to do the same by hand, on the same 12-step bisection of the demo's history.
 
-Run: ``python -m benchmarks.lab [--clean-steps 4] [--keep DIR]``, on an idle machine; half an hour on two cores. The
+Run: ``python -m benchmarks.lab [--clean-every 3] [--keep DIR]``, on an idle machine; half an hour on two cores. The
 walk is that of bug (a), seed 1: the start, the releases below it until one is good, then what ``git bisect`` asks for.
 Each way has a clone and asks git itself; a step is: switch to the revision, build, run the reproducer until a crash or
 RUNS times.
@@ -8,17 +8,19 @@ RUNS times.
 - ours: ``Builder`` (nearest place, compile cache), two machines at a time. Everything begins empty.
 - incremental: ``git checkout`` in one tree, ``make olddefconfig bzImage`` in it, no compile cache, one boot after the
   other. It is driven as ``git bisect run`` would, without the seconds that a script would take to start.
-- clean: the same with ``make distclean`` first, at some revisions spread over the walk (their median stands for all).
+- clean: the same with ``make distclean`` first, at every third revision (their median stands for all).
 
-All use the same compiler, configuration, ``make -j``, initramfs and machine, and end a run as soon as it is over:
-systems in use wait minutes for a boot and for a clean run. The first step of ours and of the incremental way is a full
-build.
+The ways take turns at each revision, so that other work on the machine slows all of them; CPU time (user and system,
+of everything that was started) hardly depends on it. All use the same compiler, configuration, ``make -j``, initramfs
+and machine, and end a run as soon as it is over: systems in use wait minutes for a boot and for a clean run. The first
+step of ours and of the incremental way is a full build.
 """
 
 import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -47,7 +49,7 @@ JOBS = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Step:
-    """One revision's test: seconds of switching and building, and of running."""
+    """One revision's test: seconds of switching and building, and of running; ``cpu`` seconds of both."""
 
     way: str
     number: int
@@ -56,6 +58,7 @@ class Step:
     build: float
     run: float
     runs: int
+    cpu: float
 
     @property
     def total(self) -> float:
@@ -126,13 +129,20 @@ class Machines:
         return verdict, len(seen)
 
 
+def cpu_seconds() -> float:
+    """CPU time of this process and of all that it waited for."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
 def measured(way: str, number: int, commit: str, build: Callable[[], Path | None], machines: Machines, at: int) -> Step:
     """Build and run with a clock."""
-    started = time.perf_counter()
+    used, started = cpu_seconds(), time.perf_counter()
     kernel = build()
     built = time.perf_counter()
     verdict, runs = machines.test(kernel, at) if kernel else ("skip", 0)
-    step = Step(way, number, commit, verdict, built - started, time.perf_counter() - built, runs)
+    ended = time.perf_counter()
+    step = Step(way, number, commit, verdict, built - started, ended - built, runs, cpu_seconds() - used)
     print(json.dumps(asdict(step)), flush=True)
     return step
 
@@ -175,60 +185,74 @@ def by_hand(way: str, place: Path, made: Demo, case: Case, machines: Machines) -
     return lambda number, commit: measured(way, number, commit, lambda: build(commit), machines, 1)
 
 
-def run_walk(place: Path, made: Demo, case: Case, name: str, test: Test) -> tuple[list[Step], str]:
-    """A whole bisection one way."""
+def begun(place: Path, made: Demo, case: Case, name: str, test: Test) -> Iterator[Step | str]:
+    """A bisection one way, in a clone of its own."""
     clone = place / f"{name}.git"
     subprocess.run(["git", "clone", "-q", "--bare", "--shared", made.repo, clone], check=True)
-    *steps, culprit = list(walk(clone, case, test))
-    return [step for step in steps if isinstance(step, Step)], str(culprit)
+    return walk(clone, case, test)
+
+
+def take_turns(
+    place: Path, made: Demo, case: Case, clean_every: int
+) -> tuple[dict[str, list[Step]], dict[str, str], str]:
+    """Steps by way, culprits by way, and how machines ran."""
+    machines = Machines(place, case)
+    tests = {"ours": ours(place, made, case, machines)}
+    tests |= {way: by_hand(way, place, made, case, machines) for way in ("incremental", "clean")}
+    walks = {way: begun(place, made, case, way, tests[way]) for way in ("ours", "incremental")}
+    steps: dict[str, list[Step]] = {way: [] for way in tests}
+    culprits: dict[str, str] = {}
+    while walks:
+        for way in list(walks):
+            found = next(walks[way])
+            if isinstance(found, str):
+                culprits[way] = found
+                del walks[way]
+            else:
+                steps[way].append(found)
+        last = steps["incremental"][-1]
+        if walks and last.number % clean_every == 2:
+            steps["clean"].append(tests["clean"](last.number, last.commit))
+    return steps, culprits, str(machines.how)
 
 
 def table(ways: dict[str, list[Step]]) -> str:
     """Medians as Markdown, and how ours compares."""
     rows = [
-        "| way | steps measured | build, s | runs, s | step, s | ours takes |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| way | steps | build, s | runs, s | step, s | step, CPU s | ours takes | of the CPU time |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    own = statistics.median(step.total for step in ways["ours"])
-    for way, steps in ways.items():
-        build, run, total = (
-            statistics.median(getattr(step, name) for step in steps) for name in ("build", "run", "total")
-        )
-        rows.append(f"| {way} | {len(steps)} | {build:.1f} | {run:.1f} | {total:.1f} | {own / total:.2f} |")
+
+    def median(way: str, name: str) -> float:
+        return statistics.median(float(getattr(step, name)) for step in ways[way])
+
+    for way in ways:
+        cells = [f"{median(way, name):.1f}" for name in ("build", "run", "total", "cpu")]
+        shares = [f"{median('ours', name) / median(way, name):.2f}" for name in ("total", "cpu")]
+        rows.append(f"| {' | '.join([way, str(len(ways[way])), *cells, *shares])} |")
     return "\n".join(rows)
 
 
 def main() -> None:
     """Measure all three ways and print a line a step, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clean-steps", type=int, default=4, help="at how many revisions the clean way is measured")
-    parser.add_argument("--keep", type=Path, help="directory to work in, kept afterwards")
+    parser.add_argument("--clean-every", type=int, default=3, help="measure the clean way at every so many steps")
+    parser.add_argument("--keep", type=Path, help="directory to work in; the demo in it is kept")
     wanted = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(dir=wanted.keep))
     try:
         made = make_demo(wanted.keep / "demo" if wanted.keep else scratch / "demo", 1)
         case = made.cases["a"]
-        machines = Machines(scratch, case)
-        steps, culprit = run_walk(scratch, made, case, "ours", ours(scratch, made, case, machines))
-        others, same = run_walk(
-            scratch, made, case, "incremental", by_hand("incremental", scratch, made, case, machines)
-        )
-        clean = by_hand("clean", scratch, made, case, machines)
-        spread = [
-            others[round(i * (len(others) - 1) / max(1, wanted.clean_steps - 1))] for i in range(wanted.clean_steps)
-        ]
-        fresh = [clean(step.number, step.commit) for step in spread]
+        steps, culprits, how = take_turns(scratch, made, case, wanted.clean_every)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    verdicts = {(step.commit, step.verdict) for step in [*steps, *others, *fresh]}
-    print(f"\n{platform.machine()}, {JOBS} CPUs; {machines.how}")
-    print(f"ours {culprit[:12]}, incremental {same[:12]}, truth {case.culprit[:12]}; {len(steps)} steps")
+    verdicts = {(step.commit, step.verdict) for way in steps.values() for step in way}
+    print(f"\n{platform.machine()}, {JOBS} CPUs; {how}")
+    print(f"{culprits}, truth {case.culprit}; {len(steps['ours'])} steps")
     print(f"verdicts {'agree' if len(verdicts) == len({commit for commit, _ in verdicts}) else 'DIFFER'}")
-    print(table({"ours": steps, "incremental": others, "clean": fresh}))
-    print(
-        f"whole bisection: ours {sum(s.total for s in steps):.0f} s, incremental {sum(s.total for s in others):.0f} s"
-    )
-    print(f"clean, {len(steps)} medians: {len(steps) * statistics.median(s.total for s in fresh):.0f} s")
+    print(table(steps))
+    totals = {way: sum(step.total for step in steps[way]) for way in ("ours", "incremental")}
+    print(f"whole bisection, s: {totals}")
 
 
 if __name__ == "__main__":
