@@ -19,6 +19,7 @@ from firstbad.inference.unseen import (
 )
 from firstbad.job import Job, make_job
 from firstbad.session import Bisection, bisection_log, learned
+from firstbad.session.aim import Aim
 from firstbad.session.retest import percent
 from firstbad.session.view import MODEL
 from firstbad.store import Store
@@ -173,6 +174,21 @@ def test_a_bisection_is_a_reference(history, store, tmp_path):
     assert run(store, test, Lab(tmp_path, bad.__contains__))["status"] == "not_seen"
     test = store.submit(job_for(history, commit=history.commits["c2"], test={"reference": number}))
     assert run(store, test, Lab(tmp_path, bad.__contains__))["status"] == "crashes"
+
+
+def test_runs_that_did_not_come_near_the_code(history, store, tmp_path, monkeypatch):
+    """They are no evidence, but for a patch: keeping everybody away is one way to fix it."""
+    reference = measured(history, store, tmp_path)
+    assert learned(store, reference)["crash"]["title"].endswith("in demo_read")
+    monkeypatch.setattr(Aim, "reached", lambda self, run: False)
+    number = store.submit(job_for(history, test={"reference": reference}))
+    with pytest.raises(BisectionError, match="does not come near the code of the crash"):
+        run(store, number, Lab(tmp_path, lambda _: False))
+    number = store.submit(job_for(history, test={"reference": reference, "patch": "--- a/x\n"}))
+    lab = Lab(tmp_path, lambda _: False)
+    found = run(store, number, lab)
+    assert (found["status"], found["clean"], found["unreached"]) == ("not_seen", 0, len(lab.runs))
+    assert f"not seen in {len(lab.runs)} runs" in found["why"]
 
 
 def test_resume_repeats_nothing(history, store, tmp_path):

@@ -62,6 +62,7 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "crashes",
         "clean",
         "other",
+        "unreached",
         "crash_title",
         "chance",
         "rate",
@@ -117,6 +118,8 @@ def _print_test(stored: StoredJob, state: State) -> None:
         mean, low, high = finished["rate"]
         between = f" ({low:.2f} to {high:.2f})" if low < high else ""
         say(f"crash rate: {mean:.2f}{between}, {finished['rate_from']}")
+    if finished["unreached"]:
+        say(f"{finished['unreached']} clean runs did not come near the code of the crash", style="yellow")
     if finished["other"]:
         say(f"{finished['other']} more runs ended in another crash and say nothing")
     say(f"log: firstbad log {stored.id}", style="dim")

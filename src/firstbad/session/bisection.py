@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -150,7 +151,6 @@ class Bisection:
         self.state: State = fold(events, self.job.title)
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
-        self._aims = Aims(self.repo, self.question.start)
 
     def run(self) -> dict[str, Any]:
         """Go on until the answer; returns the data of the ``finished`` event.
@@ -291,6 +291,10 @@ class Bisection:
 
         machine = replace(machine_config(self.job, step.seconds), watched=aim.watched)
         self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
+
+    @cached_property
+    def _aims(self) -> Aims:
+        return Aims(self.repo, (self.state.learned or {}).get("start", self.question.start))
 
     def _aim(self, commit: str, built: Built) -> Aim:
         """How runs of this revision tell whether they reached the crash's code, once its stack is known."""

@@ -23,7 +23,7 @@ from firstbad.job import Job
 from firstbad.session.decide import CONFIRM_SHARE, Decider, Finish, Means, Step
 from firstbad.session.outcome import to_event
 from firstbad.session.question import Question
-from firstbad.session.state import State, fold
+from firstbad.session.state import State, Tally, fold
 from firstbad.session.view import MODEL
 from firstbad.store import Store
 
@@ -71,18 +71,20 @@ class Tester:
     def _test(self, state: State) -> Step | Finish:
         commit, law = self.question.start, _Law(state, self.job, self.means)
         tally, untestable = state.tally(commit), state.untestable().get(commit)
+        patched = bool(self.job.test.patch)
         if tally.crashes:
             return self._crashes(state)
-        if untestable:
+        if untestable and not (patched and untestable == "reach"):
             error = state.builds[commit].error if untestable == "build" else ""
             raise BisectionError(f"{commit[:12]} {_REASONS[untestable]}{f': {error}' if error else ''}")
-        here = tally.evidence(law.exposure)
+        here = law.evidence(tally, patched)
         wanted = min(runs_until(law.laws, here, 1 - self.job.target, law.share), self._left(state))
         if wanted:
             return Step("test", commit, wanted, law.data(), seconds=law.seconds)
         chance = chance_unseen(law.laws, here)
         enough = chance <= 1 - self.job.target
-        why = f"not seen in {tally.useful} runs; if the bug were there, the chance of that is {percent(chance)}"
+        seen = tally.useful + patched * tally.unreached
+        why = f"not seen in {seen} runs; if the bug were there, the chance of that is {percent(chance)}"
         more = {**self._counts(state), **law.data(), "chance": float(f"{chance:.3g}")}
         if not enough:
             why += f"; no more than {self.job.test.runs} runs were allowed, so that nothing follows"
@@ -109,6 +111,7 @@ class Tester:
             "crashes": tally.crashes,
             "clean": tally.useful - tally.crashes,
             "other": tally.lost,
+            "unreached": tally.unreached,
             "crash_title": crashed,
         }
 
@@ -128,6 +131,15 @@ class _Law:
         cut = known and not means.full_length and any(s >= 0.95 * means.run_seconds for s in took)
         self.share = CONFIRM_SHARE if cut else 1.0
         self.seconds = self.exposure.seconds(CONFIRM_SHARE) if cut else None
+
+    def evidence(self, tally: Tally, patched: bool) -> Evidence:
+        """The runs of the revision. A patch may well fix a bug by keeping everybody away from it: then a run that did
+        not come near the crash's code is as good as another, elsewhere it has tested nothing."""
+        if not patched or not tally.unreached:
+            return tally.evidence(self.exposure)
+        runs, share = tally.unreached, self.share
+        more = Evidence(clean=runs) if share >= 1 else Evidence(cut=((share, runs),))
+        return Evidence(tally.crashes, tally.clean, cut=self.exposure.shares(tally.cut)).plus(more)
 
     @cached_property
     def laws(self) -> Any:
@@ -150,8 +162,8 @@ class _Law:
 
 
 def learned(store: Store, number: int) -> dict[str, Any]:
-    """What a job knows of its bug, as event data: the runs at its start commit, with which configuration, and the
-    bug's faces.
+    """What a job knows of its bug, as event data: the runs at its start commit, with which configuration, the bug's
+    faces and its stack.
 
     Raises UserError where it never saw the bug.
     """
@@ -176,6 +188,7 @@ def learned(store: Store, number: int) -> dict[str, Any]:
         "crash_seconds": state.crash_seconds,
         "run_seconds": state.run_seconds,
         "config": state.config,
+        "crash": state.crash,
         "titles": list(state.bug.titles),
         "faces": list({(face["title"], *face["report"]["frames"]): face for face in faces}.values())[:_FACES],
     }

@@ -263,7 +263,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
             state.bug = Bug([title])
         state.accelerated = False  # a session that goes on may be another host
     elif event.kind == "learned":
-        state.learned, state.config = data, data.get("config")
+        state.learned, state.config, state.crash = data, data.get("config"), data.get("crash")
         faces = (from_event(face).report for face in data["faces"])
         state.bug = Bug(data["titles"], [report for report in faces if report is not None])
     elif event.kind == "machines":
