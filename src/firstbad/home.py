@@ -9,8 +9,8 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Home:
-    """Paths of one data directory. The disk budget, in bytes, is for kept builds (a half), output
-    directories and the compile cache (a quarter each)."""
+    """Paths of one data directory. The disk budget, in bytes, is for kept builds (a half), the places
+    where builders build and the compile cache (a quarter each)."""
 
     root: Path
     budget: int

@@ -83,12 +83,15 @@ class Builder:
             source = self._fixer.source(repo, commit, version, spec.fixes, spec.patch)
             made_from = (config.digest(spec.config, spec.base, version, arch.name), tools.identity, *tools.make)
             key = hashlib.sha256("\0".join((_RECIPE, source.tree, *made_from, source.error)).encode()).hexdigest()[:32]
-            known = self.artifacts.get(f"{key}-{fresh}" if fresh else key)
-            if known is None:
-                step = _Step(self, source, commit, spec, version, tools, made_from, cancel)
-                known = step.build_fresh(key, fresh) if fresh else step.build_near(key)
-            if fresh:
-                self._compare(key, known)
+            try:
+                known = self.artifacts.get(f"{key}-{fresh}" if fresh else key)
+                if known is None:
+                    step = _Step(self, source, commit, spec, version, tools, made_from, cancel)
+                    known = step.build_fresh(key, fresh) if fresh else step.build_near(key)
+                if fresh:
+                    self._compare(key, known)
+            except OSError as problem:
+                raise InfrastructureError(f"building {commit[:12]}: {problem}") from problem
             return replace(known, fixes=source.applied)
 
     def _compare(self, key: str, fresh: Built) -> None:
@@ -165,6 +168,7 @@ class _Step:
     def build_fresh(self, key: str, fresh: Fresh) -> Built:
         """Build in a place of its own, which is removed."""
         self.fresh = fresh
+        places.drop_fresh(self.builder.directory)
         directory = Path(tempfile.mkdtemp(prefix="clean-", dir=self.builder.directory))
         try:
             self.place = places.Place(directory)
@@ -196,8 +200,6 @@ class _Step:
                 image=Path(self.arch.image).name,
             )
             return self.builder.artifacts.put(built, made)
-        except OSError as problem:
-            raise InfrastructureError(f"building {self.commit[:12]}: {problem}") from problem
         finally:
             shutil.rmtree(made, ignore_errors=True)
 

@@ -131,13 +131,18 @@ def drop(root: Path, limit: int) -> None:
 
     The caller holds the builder's lock, or knows that no build is under way.
     """
-    for left in root.glob("clean-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    drop_fresh(root)
     found = places(root)
     sizes = [place.size() for place in found]
     while found and sum(sizes) > limit:
         shutil.rmtree(found.pop(0).directory, ignore_errors=True)
         sizes.pop(0)
+
+
+def drop_fresh(root: Path) -> None:
+    """Remove what fresh builds of an owner that was killed left."""
+    for left in root.glob("clean-*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 _SOURCES = (".c", ".h", ".S", ".lds")
