@@ -1,6 +1,7 @@
 """What says that a clean run came near the crash's code; the same of real kernels in tests/acceptance/test_reach.py."""
 
 import subprocess
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
@@ -244,3 +245,47 @@ def test_a_session_says_absent_before_the_code_exists(place, tmp_path):  # noqa:
     other, store, number = bisect(place, job_for(made, reach=False), Lab(tmp_path, lab.has_bug))
     assert other["commits"] == finished["commits"]
     assert not [event for event in store.events(number) if event.kind == "aim" or "reached" in event.data]
+
+
+class Traced(Lab):
+    """Where the crash is seen a socket can be made; before ``c4`` not, and no function is known to have run."""
+
+    def __init__(self, directory, has_bug, sockets) -> None:
+        super().__init__(directory, has_bug)
+        self.sockets = sockets
+
+    def run(self, request):
+        done = super().run(request)
+        if "firstbad.trace=1" not in request.machine.append.split():
+            return done
+        commit = next(c for c in self.builds if request.console.name.startswith(c[:12]))
+        error = 0 if self.sockets(commit) else 97
+        traced: Future[MachineRun] = Future()
+        traced.set_result(replace(done.result(), calls=frozenset({(41, "1f", error)})))
+        return traced
+
+
+def test_runs_whose_calls_can_not_work_say_nothing(place, tmp_path):  # noqa: F811
+    made = History(tmp_path / "repo")
+    for number in range(12):
+        made.commit(f"c{number}", {"fs/demo.c": f"int demo_read(void)\n{{\n\treturn {number};\n}}\n"})
+    made.tag("v6.0", "c0")
+    made.tag("v6.1", "c6")
+    repo = Repo(made.path)
+
+    def has(title: str):
+        return lambda commit: repo.is_ancestor(made.commits[title], commit)
+
+    finished, store, number = bisect(place, job_for(made), Traced(tmp_path, has("c8"), has("c4")))
+    assert finished["commits"] == [made.commits["c8"]]
+    runs = [event.data for event in store.events(number) if event.kind == "run" and event.data["outcome"] == "ok"]
+    before = [run.get("reached") for run in runs if not has("c4")(run["commit"])]
+    after = [run.get("reached") for run in runs if has("c4")(run["commit"])]
+    assert set(before) <= {False}
+    assert set(after) == {None}
+    traces = [event.data["commit"] for event in store.events(number) if event.kind == "trace"]
+    assert len(traces) == len(set(traces)), "one trace a revision"
+    assert traces[0] == made.commits["c11"]
+    if before:
+        text = bisection_log(store.job(number).job, store.events(number))
+        assert "(1f) fails with EAFNOSUPPORT" in text

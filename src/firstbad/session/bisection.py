@@ -25,9 +25,12 @@ from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.aim import Aim, Aims
+from firstbad.session.calls import TRACE, TRACE_SECONDS, turned_away
+from firstbad.session.calls import from_event as calls_from
+from firstbad.session.calls import to_event as calls_event
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
-from firstbad.session.outcome import Run, run_event
+from firstbad.session.outcome import Reached, Run, run_event
 from firstbad.session.question import find_question, history_of
 from firstbad.session.reach import from_event, stack_of
 from firstbad.session.reproducer import make_reproducer
@@ -278,7 +281,7 @@ class Bisection:
         def judged(done: MachineRun, wall: float) -> Run:
             run = self.read(done, step.seconds)
             if run.outcome == "ok":
-                run = replace(run, reached=aim.reached(done))
+                run = replace(run, reached=self._reached(aim, done, step.commit, built))
             self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
             return run
 
@@ -295,6 +298,27 @@ class Bisection:
     @cached_property
     def _aims(self) -> Aims:
         return Aims(self.repo, (self.state.learned or {}).get("start", self.question.start))
+
+    def _reached(self, aim: Aim, done: MachineRun, commit: str, built: Built) -> Reached:
+        """What a clean run reached; where its calls can't have worked, that the guilty function ran says little."""
+        said = aim.reached(done)
+        traced = self.state.traces.get(self.question.start)
+        if said not in (True, None) or not traced or not traced["calls"] or not aim.functions:
+            return said
+        away = (self.state.traces.get(commit) or self._trace(commit, built))["away"]
+        return said if not away else (None if said else False)
+
+    def _trace(self, commit: str, built: Built) -> dict[str, Any]:
+        """One run for the results of the reproducer's system calls alone: it counts for nothing else."""
+        machine = machine_config(self.job, TRACE_SECONDS)
+        machine = replace(machine, append=f"{machine.append} {TRACE}".strip(), keep=False)
+        path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-trace.txt"
+        done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
+        start = self.state.traces.get(self.question.start)
+        away = turned_away(calls_from(start["calls"]), done.calls) if start else []
+        data = {"commit": commit, "calls": calls_event(done.calls), "away": away[:20], "ended": done.ended}
+        self.record("trace", data)
+        return data
 
     def _aim(self, commit: str, built: Built) -> Aim:
         """How runs of this revision tell whether they reached the crash's code, once its stack is known."""
@@ -388,6 +412,10 @@ class Bisection:
                 stack = stack_of(run.report, text).to_event()
                 known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
                 self.record("crash", known)
+                # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.
+                plain = self.job.bug.kind == "crash" and not self.job.machine.image
+                if self.job.reach and plain and stack["functions"] and commit == self.question.start:
+                    self._trace(commit, built)
                 return
 
     def _catch_up(self) -> None:

@@ -112,7 +112,9 @@ class _Renderer:
             self.writer.note(f"not counted: {run.title}: {run.why} (the bug with probability {run.same:.2f})")
 
     def _reach(self, block: _Block) -> None:
-        text = reach_line(self.state.aims.get(block.data["commit"], {}), block.runs)
+        commit = block.data["commit"]
+        away = self.state.traces.get(commit, {}).get("away", [])
+        text = reach_line(self.state.aims.get(commit, {}), block.runs, away)
         if text and text not in self.told:
             self.writer.note(text)
         if text.startswith(REACH_UNKNOWN):  # a kernel that can't tell is told of once

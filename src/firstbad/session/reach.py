@@ -79,13 +79,17 @@ def reached(ran: Mapping[str, bool], functions: Sequence[str]) -> Reached:
     return None if any(ran.values()) else False
 
 
-def reach_line(aim: Mapping[str, Any], runs: Sequence[Run]) -> str:
-    """One line on what the clean ones of ``runs`` reached; ``aim`` is the revision's, as event data; else empty."""
+def reach_line(aim: Mapping[str, Any], runs: Sequence[Run], away: Sequence[str] = ()) -> str:
+    """One line on what the clean ones of ``runs`` reached; ``aim`` is the revision's, as event data; else empty.
+
+    ``away``: system calls that can't work here.
+    """
     clean = [run.reached for run in runs if run.outcome == "ok"]
     names = aim.get("functions", ())
     if not clean or not names:
         return ""
-    why = f": {aim['why']}" if aim.get("why") else ""
+    reasons = [*([aim["why"]] if aim.get("why") else []), *away]
+    why = f": {', '.join(reasons)}" if reasons else ""
     if "absent" in clean:
         return f"reach: absent{why}"
     came, missed = clean.count(True), clean.count(False)

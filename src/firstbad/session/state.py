@@ -161,6 +161,7 @@ class State:
     verified: dict[str, bool] = field(default_factory=dict)  # revision -> whether a clean build has the same signature
     bug: Bug | None = None
     learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
+    traces: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, system calls and what they returned
     aims: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, how its runs tell what they reached
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
@@ -282,6 +283,8 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.crash = data
     elif event.kind == "aim":
         state.aims[data["commit"]] = data
+    elif event.kind == "trace":
+        state.traces[data["commit"]] = data
     elif event.kind == "mark":
         state.tests[-1].mark = data
     elif event.kind == "verify":

@@ -13,6 +13,7 @@ from firstbad.vm import cpio
 from firstbad.vm.architecture import Architecture, architecture
 
 _FLAGS = ("-static", "-Os", "-s", "-Wall")
+_SOURCES = ("init.c", "trace.h")
 _FORMAT = b"1"
 """Counts up when the archive's layout changes."""
 
@@ -27,12 +28,12 @@ def build_initramfs(directory: Path, *, arch: str = "x86_64", compiler: str = ""
     """
     machine = architecture(arch)
     compiler = compiler or machine.compiler
-    source = resources.files("firstbad.vm").joinpath("guest/init.c").read_bytes()
-    digest = hashlib.sha256(b"\0".join([_FORMAT, compiler.encode(), " ".join(_FLAGS).encode(), source]))
+    sources = {name: resources.files("firstbad.vm").joinpath("guest", name).read_bytes() for name in _SOURCES}
+    digest = hashlib.sha256(b"\0".join([_FORMAT, compiler.encode(), " ".join(_FLAGS).encode(), *sources.values()]))
     path = directory / f"initramfs-{digest.hexdigest()[:16]}.cpio.gz"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, pack(_compile(source, compiler, _package(machine, compiler))))
+        _write_whole(path, pack(_compile(sources, compiler, _package(machine, compiler))))
     return path
 
 
@@ -53,12 +54,14 @@ def _package(machine: Architecture, compiler: str) -> str:
     return machine.cross_package if compiler.startswith(machine.cross) else "gcc libc6-dev"
 
 
-def _compile(source: bytes, compiler: str, package: str) -> bytes:
+def _compile(sources: dict[str, bytes], compiler: str, package: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
         program = Path(scratch) / "init"
-        command = [compiler, *_FLAGS, "-x", "c", "-", "-o", str(program)]
+        for name, source in sources.items():
+            Path(scratch, name).write_bytes(source)
+        command = [compiler, *_FLAGS, _SOURCES[0], "-o", str(program)]
         try:
-            done = subprocess.run(command, input=source, capture_output=True, timeout=120, cwd=scratch)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, cwd=scratch)
         except FileNotFoundError as error:
             reason = f"no such compiler; the guest's init needs one: on Debian: apt-get install {package}"
             raise UserError(f"{compiler}: {reason}") from error

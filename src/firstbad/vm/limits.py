@@ -92,6 +92,8 @@ class MachineRun:
     its end, to the crash sign or to the limit. ``output``: the last few KB of what the reproducer printed,
     where the machine lived to tell. ``detail``: one line for people. ``ran``: of the watched functions, whether each
     ran before the end; empty where that is not known; one that was no longer watched when the first ran is left out.
+    ``calls``: of a traced run the different system calls, each with its number, what it was about and its error (0: it
+    worked), as far as it came.
     """
 
     ended: Ended
@@ -103,4 +105,5 @@ class MachineRun:
     detail: str
     output: bytes = b""
     ran: Mapping[str, bool] = field(default_factory=dict)
+    calls: frozenset[tuple[int, str, int]] = frozenset()
     kept: Kept | None = None

@@ -34,6 +34,7 @@ _KEPT: tuple[Ended, ...] = ("panic", "crash", "hang", "boot-failed")
 
 _BLOCK = 1 << 16
 _MESSAGES_KEPT = 8192
+_CALLS_KEPT = 2048
 
 
 def run_machine(
@@ -129,6 +130,7 @@ class _Watch:
         self._exit_status: int | None = None
         self._output = b""
         self._place: int | None = None
+        self._calls: set[tuple[int, str, int]] = set()
         self._watches: Watches | None = None
         self._enter(_Phase.BOOT, config.boot_seconds)
         self._handlers: dict[bytes, Callable[[bytes], None]] = {
@@ -139,6 +141,7 @@ class _Watch:
             protocol.PONG: self._on_pong,
             protocol.OUTPUT: self._on_output,
             protocol.PLACE: self._on_place,
+            protocol.CALL: self._on_call,
         }
 
     def watch(self, watches: Watches) -> None:
@@ -175,6 +178,7 @@ class _Watch:
             detail=detail,
             output=self._output,
             ran=dict(self._watches.ran) if self._watches is not None else {},
+            calls=frozenset(self._calls),
         )
 
     def _step(self) -> None:
@@ -269,6 +273,10 @@ class _Watch:
 
     def _on_place(self, text: bytes) -> None:
         self._place = protocol.place(text)
+
+    def _on_call(self, text: bytes) -> None:
+        if len(self._calls) < _CALLS_KEPT:
+            self._calls.add(protocol.call(text))
 
     # -- functions that are watched
 

@@ -12,7 +12,7 @@ from firstbad.payload import File, Payload
 VERSION = 2
 """The first byte of HELLO. Counts up with each change that the other side would misread."""
 
-HELLO, STARTED, EXITED, DONE, PONG, OUTPUT, PLACE = b"H", b"S", b"X", b"D", b"P", b"O", b"K"
+HELLO, STARTED, EXITED, DONE, PONG, OUTPUT, PLACE, CALL = b"H", b"S", b"X", b"D", b"P", b"O", b"K", b"Y"
 FILE, COMMAND, PING = b"F", b"C", b"p"
 
 _HEAD = struct.Struct("<cI")
@@ -21,6 +21,7 @@ _LONGEST_NAME = 255
 _LONGEST_COMMAND = 60_000
 _MOST_WORDS = 250
 """What init takes; it says so and stops where a frame from the host is larger."""
+_LONGEST_CALL = 100
 _LONGEST = 1 << 16
 """No frame of our init is longer. A guest is hostile: it may not make us keep 4 GiB."""
 
@@ -117,3 +118,14 @@ def place(payload: bytes) -> int | None:
     if len(payload) != 16 or payload.strip(b"0123456789abcdef"):
         raise ProtocolError("the kernel's place is not sixteen hex digits")
     return int(payload, 16) or None
+
+
+def call(payload: bytes) -> tuple[int, str, int]:
+    """A system call's number, what it was about (``-``: its number says enough), and its error (0: it worked).
+
+    Raises ProtocolError for what our init never sends.
+    """
+    parts = payload.decode("ascii", "replace").split(" ")
+    if len(payload) > _LONGEST_CALL or len(parts) != 3 or not (parts[0].isdigit() and parts[2].isdigit()):
+        raise ProtocolError("a system call that is not told in three words")
+    return int(parts[0]), parts[1], int(parts[2])

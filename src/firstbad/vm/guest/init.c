@@ -5,6 +5,7 @@
  *   guest to host: H hello (VERSION, kernel release)
  *                  S the program starts       X its main process ended (wait status)
  *                  D nothing of it is left    P answer to a ping      O the end of its output
+ *                  Y a system call and its result, see trace.h
  *                  K before the hello: where the kernel lies (the address of _stext, 16 hex digits), if it says so
  *   host to guest: F a file: permissions, the path's length (32 bits each), the absolute path, the contents
  *                  C the command, after its files: how many arguments, how many variables (32 bits each),
@@ -41,6 +42,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "trace.h"
+
 #define PORT_NAME "firstbad.control"
 #define PORTS "/sys/class/virtio-ports"
 #define VERSION 2
@@ -50,6 +53,7 @@
 #define WORDS_MOST 256
 #define OUTPUT_KEPT 4096
 #define PORT_WAIT_MS 20000
+#define STOPS_AT_ONCE 100
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 #define LEAK_MIN_AGE_MS 5100 /* mm/kmemleak.c, MSECS_MIN_AGE: nothing younger is reported */
 #define LEAKS_READ (64 << 10)
@@ -441,6 +445,8 @@ static void run_child(int out)
 	dup2(out, 2);
 	if (in > 2)
 		close(in);
+	if (tracing)
+		trace_me();
 	if (chdir(DIRECTORY) == 0)
 		execve(arguments[0], arguments, environment);
 	dprintf(2, "firstbad-init: can't execute the program: %s\n", strerror(errno));
@@ -484,11 +490,20 @@ static int reap(pid_t child)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	for (int stops = 0; (pid = waitpid(-1, &status, tracing ? WNOHANG | __WALL : WNOHANG)) > 0;) {
+		if (WIFSTOPPED(status)) {
+			trace_stop(pid, status);
+			if (++stops < STOPS_AT_ONCE)
+				continue;
+			raise(SIGCHLD); /* the rest after a look at the port */
+			return 0;
+		}
+		trace_end(pid);
 		if (pid == child) {
 			put32(text, (uint32_t)status);
 			send_frame('X', text, sizeof text);
 		}
+	}
 	return pid < 0 && errno == ECHILD;
 }
 
@@ -635,6 +650,7 @@ int main(void)
 	memcpy(hello + 1, name.release, sizeof name.release);
 	send_frame('H', hello, (uint32_t)strlen(hello));
 	receive_payload();
+	tracing = parameter(" firstbad.trace=");
 	if (parameter(" firstbad.leak="))
 		forget_leaks();
 	/* Said before the fork: the program's first system call may be the last of this kernel. */
