@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from collections import Counter
@@ -145,19 +146,18 @@ def drop_fresh(root: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-_SOURCES = (".c", ".h", ".S", ".lds")
-
-
 def readers(out: Path, source: Path) -> tuple[int, Counter[str]]:
     """How many objects Kbuild's ``.cmd`` files tell of, and how many of them read each file of the tree."""
-    counts: Counter[str] = Counter()
+    counts: Counter[bytes] = Counter()
     objects = 0
-    prefixes = (f"{source}/", f"{os.path.relpath(source, out)}/")
+    trees = "|".join(re.escape(tree) for tree in (str(source), os.path.relpath(source, out)))
+    read = re.compile(rf"(?<=\s)(?:{trees})/(\S+\.(?:c|h|S|lds))(?=\s)".encode())
     for directory, _, names in os.walk(out):
         for name in names:
             if name.startswith(".") and name.endswith(".o.cmd"):
                 objects += 1
-                words = Path(directory, name).read_text(errors="replace").split()
-                read = {word[len(prefix) :] for prefix in prefixes for word in words if word.startswith(prefix)}
-                counts.update({os.path.normpath(file) for file in read if file.endswith(_SOURCES)})
-    return objects, counts
+                counts.update(set(read.findall(Path(directory, name).read_bytes())))
+    plain: Counter[str] = Counter()
+    for file, count in counts.items():
+        plain[os.path.normpath(os.fsdecode(file))] += count
+    return objects, plain
