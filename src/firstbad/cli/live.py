@@ -10,6 +10,7 @@ from rich.text import Text
 
 from firstbad.cli.output import clean, duration, err
 from firstbad.session import State, Test, verdict_of
+from firstbad.session.config_words import choice_words, trial_words
 from firstbad.store import Event
 from firstbad.vm import how_to_attach
 
@@ -104,6 +105,10 @@ class PlainView:
             self._line(kept_lines(event))
         elif event.kind == "crash":
             self._line(f"the bug: {event.data['title']}")
+        elif event.kind == "trial-mark":
+            self._line(trial_words(state.trials[-1]))
+        elif event.kind == "config":
+            self._line(choice_words(event.data))
 
     def _line(self, text: str) -> None:
         err.print(f"[{time.monotonic() - self._since:7.1f}] {clean(text)}", markup=False)

@@ -10,6 +10,7 @@ from firstbad.history.git import Repo
 from firstbad.history.graph import titles
 from firstbad.home import Home
 from firstbad.session import State, fold, is_running, verdict_of
+from firstbad.session.config_words import choice_words
 from firstbad.store import Event, Store, StoredJob
 
 _MEANING = {
@@ -72,6 +73,8 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "cc",
     )
     found = {key: finished[key] for key in keys if key in finished}
+    if state.config is not None:
+        found["config"] = {key: value for key, value in state.config.items() if key not in ("text", "base")}
     if state.verified:
         found["verified"] = sorted(state.verified)
     return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
@@ -151,6 +154,8 @@ def _print_answer(stored: StoredJob, state: State) -> None:
 def _print_evidence(state: State) -> None:
     if state.crash:
         say(f"\nthe crash: {state.crash['title']}", style="bold")
+    if state.config:
+        say(choice_words(state.config))
     finished = state.finished or {}
     shown = [*finished["commits"][:1], *finished.get("parents", [])]
     for commit in shown:

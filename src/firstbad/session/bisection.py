@@ -181,7 +181,9 @@ class Bisection:
     def _config_is_open(self) -> bool:
         """Whether the configuration has yet to be chosen; the start's crash has to be known for that."""
         asked = self.job.baseline is not None or self.job.build.sanitizers == "needed"
-        return asked and self.state.config is None and self.decider.start_is_known(self.state)
+        return (
+            asked and self.job.kind != "test" and self.state.config is None and self.decider.start_is_known(self.state)
+        )
 
     def record(self, kind: str, data: dict[str, Any]) -> Event:
         """Put an event on disk, then into the state."""

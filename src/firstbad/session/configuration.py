@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from firstbad.session.bisection import Bisection
 
 RATIO = 1 / 3  # share of crashing runs with which a configuration is as good as the job's own
-LEAST_CRASHES = 2  # a single crash may be a stranger that looks alike
+LEAST_CRASHES = 3  # with two, one try in 70 would be taken though only one run in 20 crashes with it
 LEAST_RUNS = 4  # behind a share of crashing runs
 MISSED = 0.025  # chance to take a configuration that crashes as often as the job's for one that does not
 MOST_RUNS = 80
@@ -214,6 +214,8 @@ class ConfigSearch:
             left = self._on(data["digest"]) & beyond if chosen.what == "minimized" else beyond
             data |= {"added": len(beyond), "left": len(left)}
         self.session.record("config", data)
+        if chosen.text:  # for people; what counts is the event
+            (self.session.home.job(self.session.number) / "config").write_text(chosen.text)
 
     def _on(self, digest: str) -> frozenset[str]:
         """Options that are on in the kernel of a try."""

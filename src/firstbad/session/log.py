@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from firstbad.job import Job
 from firstbad.report import LogWriter
+from firstbad.session.config_words import config_words
 from firstbad.session.outcome import Run
 from firstbad.session.reach import REACH_UNKNOWN, reach_line
 from firstbad.session.state import State, Test, fold
@@ -60,6 +61,7 @@ class _Renderer:
             self.writer.begin(self.job.kind, started["start"])
         if "rewritten" in started:
             self.writer.note(f"{started['rewritten']} does not exist; {started['start']} has its title")
+        self._configuration()
         for block in _blocks(self.state.tests):
             self._test(block)
         if self.state.finished:
@@ -67,6 +69,19 @@ class _Renderer:
         elif self.events[-1].kind == "failed":
             self._failed(self.events[-1].data["error"])
         return self.writer.text()
+
+    def _configuration(self) -> None:
+        """The start commit with the job's own configuration, then what was tried of others."""
+        chosen, self.state.builds = self.state.builds, self.state.own_builds
+        for block in _blocks(self.state.before):
+            self._test(block)
+        self.state.builds = chosen
+        if self.state.before:
+            self._note_configuration()
+
+    def _note_configuration(self) -> None:
+        for words in config_words(self.state):
+            self.writer.note(words)
 
     def _test(self, block: _Block) -> None:
         data = block.data
@@ -88,6 +103,8 @@ class _Renderer:
         self._strangers(block)
         self._reach(block)
         self._verdict(block)
+        if data["phase"] == "initial" and self.state.trials and not self.state.before:
+            self._note_configuration()
         for test in block.tests:
             for built in test.verified:
                 self.writer.note(_verification(built))

@@ -201,8 +201,12 @@ class State:
 
     def test_seconds(self) -> float:
         """Spent on runs, wall-clock."""
-        tried = [trial for trial in self.trials if not (self.tests and trial.runs is self.tests[0].runs)]
-        return sum(test.seconds for test in (*self.before, *tried, *self.tests))
+        return sum(test.seconds for test in self._all_tests())
+
+    def _all_tests(self) -> list[Test]:
+        """Tests with whatever configuration; the chosen one's try is the first of ``tests``."""
+        chosen = self.tests[0].runs if self.tests else None
+        return [*self.before, *(trial for trial in self.trials if trial.runs is not chosen), *self.tests]
 
     def revisions_tested(self) -> int:
         """Revisions that were tried; one whose kernel another one's runs stand for is none."""
@@ -211,7 +215,7 @@ class State:
 
     def runs(self) -> int:
         """Runs recorded."""
-        return sum(tally.total for tally in self.tallies.values())
+        return sum(len(test.runs) for test in self._all_tests())
 
     def _tests(self, commit: str) -> list[Test]:
         """Those of a revision that count."""
