@@ -189,6 +189,7 @@ class Job(BaseModel):
     good: list[str] = Field(default_factory=list, description="cause: revisions known to be good; they are tested")
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
     target: float = Field(default=0.99, gt=0.5, lt=1)
+    prove: bool = Field(default=True, description="revert the culprit on the start commit: the crash must go")
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
     reproducer: Reproduction = Reproduction()
     reach: bool = Field(default=True, description="have clean runs tell whether they came to the crash's code")

@@ -4,12 +4,13 @@ tests/acceptance has the same questions asked of real kernels.
 """
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from firstbad.engine import BuildRequest, RunRequest
 from firstbad.kernel.artifacts import Built
@@ -47,6 +48,9 @@ WARNING = """[    1.000000] ------------[ cut here ]------------
 """
 
 
+_PROOF = re.compile("-(?:revert|fix)-")
+
+
 @dataclass
 class Lab:
     """``has_bug`` says of a hash whether the bug is there; chances are decided by the run's place alone."""
@@ -67,9 +71,14 @@ class Lab:
     runs: list[str] = field(default_factory=list)
     before_run: Callable[[], None] = lambda: None
     function: str = "demo_read"
+    reverts: Literal["gone", "still", "conflict"] = "gone"
+    """What becomes of the bug where its culprit is reverted."""
     acceleration: Acceleration | None = None
 
     def build(self, request: BuildRequest) -> Future[Built]:
+        if request.patch:
+            error = "the patch does not apply" if self.reverts == "conflict" else ""
+            return _done(Built("patched", self.directory, "patched", "gcc (GCC) 12.2.0", 7.0, error))
         made = self.fresh if request.fresh else self.builds
         cached = request.commit in made
         if not cached:
@@ -92,7 +101,10 @@ class Lab:
             return _done(MachineRun("boot-failed", False, b"[ 0.0] nothing\n", None, 1, 0, "no sign of life"))
         if chance(0) < self.stranger_rate:
             return _done(MachineRun("panic", True, WARNING.encode(), None, 1, 0.5, ""))
-        if self.has_bug(self._holds(commit)) and chance(1) < self.crash_rate:
+        there = self.has_bug(self._holds(commit)) and not (
+            self.reverts == "gone" and _PROOF.search(request.console.name)
+        )
+        if there and chance(1) < self.crash_rate:
             return _done(MachineRun("panic", True, OOPS.replace("FUNC", self.function).encode(), None, 1, 0.5, ""))
         return _done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))
 

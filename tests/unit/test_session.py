@@ -320,3 +320,46 @@ def test_verification_can_be_left_out(history, place, tmp_path):
     finished, _, _ = bisect(place, job_for(history, build={"verify": "off"}), lab)
     assert finished["status"] == "found"
     assert lab.fresh == []
+
+
+@pytest.mark.parametrize(
+    ("reverts", "verdict", "words"),
+    [
+        ("gone", "gone", "with the culprit reverted the start commit did not crash in"),
+        ("still", "still", "with the culprit reverted the start commit still crashes"),
+        ("conflict", "impossible", "not proved by a revert: the patch does not apply"),
+    ],
+)
+def test_the_answer_is_proved_by_a_revert(history, place, tmp_path, reverts, verdict, words):
+    """Whatever comes of it, it is told and the answer stays."""
+    lab = Lab(tmp_path, contains(history, "c33"), reverts=reverts)
+    finished, store, number = bisect(place, job_for(history), lab)
+    assert finished["commits"] == [history.commits["c33"]]
+    assert finished["proof"]["verdict"] == verdict
+    assert finished["proof"]["why"].startswith(words)
+    log = bisection_log(store.job(number).job, store.events(number))
+    assert write(read_log(log)) == log
+    assert f"# firstbad: {words}" in log
+    without = Lab(tmp_path, contains(history, "c33"), reverts=reverts)
+    assert "proof" not in bisect(place, job_for(history, prove=False), without)[0]
+
+
+def test_a_proof_goes_on_after_a_kill(history, place, tmp_path):
+    """Cut off after any of its events: no run is made twice, and the same comes out."""
+    whole, store, number = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c33"), crash_rate=0.3))
+    events = store.events(number)
+    runs = sum(event.kind == "proof-run" for event in events)
+    first = next(index for index, event in enumerate(events) if event.kind == "proof")
+    assert runs > 4
+    for cut in range(first, len(events) - 1):
+        again = Store(place.database)
+        other = again.submit(again.job(number).job)
+        for event in events[:cut]:
+            again.append(other, event.kind, event.data)
+        lab = Lab(tmp_path, contains(history, "c33"), crash_rate=0.3, builds=list(history.commits.values()))
+        lab.fresh.extend(history.commits.values())
+        finished, _, _ = bisect(place, again.job(other).job, lab, other)
+        assert finished["proof"]["verdict"] == whole["proof"]["verdict"] == "gone"
+        kinds = [event.kind for event in again.events(other)]
+        assert kinds.count("proof-run") == runs
+        assert (kinds.count("proof"), kinds.count("proof-build"), kinds.count("proof-mark")) == (1, 1, 1)

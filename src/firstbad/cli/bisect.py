@@ -54,6 +54,9 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             help="build culprit and parents again from nothing and compare; full: without any compile cache  "
             "[default: clean]",
         )
+        no_proof = click.option(
+            "--no-proof", is_flag=True, help="don't try the start commit with the culprit reverted (fix: applied)"
+        )
         no_priors = click.option("--no-priors", is_flag=True, help="take all commits for equally likely at first")
         found = [
             click.option("--repo", type=_PATH, help="git repository of the kernel"),
@@ -91,7 +94,7 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             click.option(
                 "--toolchain", help="compiler: clang, or a name that `firstbad doctor` lists  [default: gcc by release]"
             ),
-            *([verify, no_priors] if kind != "test" else []),
+            *([verify, no_proof, no_priors] if kind != "test" else []),
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
         ]
@@ -169,6 +172,8 @@ def overrides(options: dict[str, Any]) -> dict[str, Any]:
     for key in ("good", "path"):
         if options.get(key):
             data[key] = list(options[key])
+    if options.get("no_proof"):
+        data["prove"] = False
     if options.get("no_priors"):
         data["priors"] = False
     tables = {

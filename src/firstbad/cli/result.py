@@ -69,6 +69,7 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "rate",
         "rate_from",
         "is_merge",
+        "proof",
         "to",
         "cc",
     )
@@ -166,6 +167,9 @@ def _print_evidence(state: State) -> None:
                 f"{role} {commit[:12]}: {tally.crashes} of {tally.total} runs crashed with it"
                 + (f", {tally.lost} with another bug" if tally.lost else "")
             )
+    if "proof" in finished:
+        style = {"gone": "green", "still": "red"}.get(finished["proof"]["verdict"], "yellow")
+        say(f"proof: {finished['proof']['why']}", style=style)
 
 
 def _print_open(stored: StoredJob, events: list[Event], state: State, running: bool) -> None:

@@ -13,13 +13,15 @@ from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 @dataclass(frozen=True)
 class BuildRequest:
     """Build one revision (full hash) of a repository, with the job's configuration unless ``config`` is the text of
-    another (merged over the make target ``base``); ``fresh``: without what earlier builds left."""
+    another (merged over the make target ``base``); ``fresh``: without what earlier builds left; ``patch``: applied to
+    the revision."""
 
     repo: Path
     commit: str
     config: str = ""
     base: str = "none"
     fresh: Fresh = ""
+    patch: bytes = b""
 
 
 @dataclass(frozen=True)

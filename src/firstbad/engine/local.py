@@ -44,6 +44,8 @@ class LocalEngine:
             # In the output directory of the job's own configuration: make rebuilds what the difference touches.
             config = request.config + self.reproducer.config
             spec = replace(spec, config=config, base=request.base, outputs=spec)
+        if request.patch:
+            spec = replace(spec, patch=request.patch)
         return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
 
     def run(self, request: RunRequest) -> Future[MachineRun]:

@@ -167,6 +167,11 @@ class Repo:
         except NotFoundError:
             return False
 
+    def difference(self, old: str, new: str) -> bytes:
+        """A patch from one full hash to another that names its blobs in full, so that it can be merged."""
+        words = ("diff-tree", "-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames")
+        return self.run(*words, "--end-of-options", old, new).stdout
+
     def is_ancestor(self, old: str, new: str) -> bool:
         """Whether ``old`` is ``new`` or one of its ancestors; full hashes."""
         done = self.run("merge-base", "--is-ancestor", "--end-of-options", old, new, check=False)

@@ -107,7 +107,7 @@ class Fixer:
             beside, applied = repo.beside(self.directory), []
             for fix in needed:
                 try:
-                    tree = patched_tree(beside, tree, fix.patch or _difference(repo, fix.commit))
+                    tree = patched_tree(beside, tree, fix.patch or repo.difference(f"{fix.commit}^", fix.commit))
                 except AlreadyApplied:
                     continue
                 except PatchError as error:
@@ -166,9 +166,3 @@ class _Titles:
                     self.found.setdefault(its, []).append(one)
             self.tips.append(commit)
         return any(self.repo.is_ancestor(one, commit) for one in self.found.get(title, []))
-
-
-def _difference(repo: Repo, commit: str) -> bytes:
-    """A commit with one parent as a patch that names its blobs in full, so that it can be merged."""
-    words = ("diff-tree", "-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames")
-    return repo.run(*words, f"{commit}^", commit).stdout

@@ -31,6 +31,7 @@ from firstbad.session.calls import to_event as calls_event
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Reached, Run, run_event
+from firstbad.session.proof import Proof
 from firstbad.session.question import find_question, history_of
 from firstbad.session.reach import from_event, stack_of
 from firstbad.session.reproducer import make_reproducer
@@ -139,7 +140,7 @@ class Bisection:
         self.question = find_question(history, _pinned(self.job, events))
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
-        means = Means(
+        self.means = means = Means(
             self.engine.machines,
             self.job.machine.run_seconds,
             full_length=not may_be_cut(self.job.bug),
@@ -173,6 +174,7 @@ class Bisection:
                     if not isinstance(step, Finish):
                         self._evaluate(step)
                     elif self._verify(step):
+                        self._prove(step)
                         self._finish(step)
                 return self.state.finished
         finally:
@@ -224,13 +226,13 @@ class Bisection:
 
     def _build(self, commit: str) -> Built:
         # What a clean build made once, no other build may make again.
-        built = self.make(self._request(commit, "" if self.state.verified.get(commit, True) else self.verify))
+        built = self.make(self.request(commit, "" if self.state.verified.get(commit, True) else self.verify))
         if commit not in self.state.builds:
             self.record("build", {"commit": commit, **build_event(built)})
             self._collect()
         return built
 
-    def _request(self, commit: str, fresh: Fresh = "") -> BuildRequest:
+    def request(self, commit: str, fresh: Fresh = "") -> BuildRequest:
         """Build with the configuration that was chosen, the job's own unless another one was."""
         chosen = self.state.config
         if not chosen or not chosen["text"]:
@@ -261,11 +263,16 @@ class Bisection:
             if known is None or commit in self.state.verified:
                 continue
             self._check_cancelled()
-            built = self.make(self._request(commit, self.verify))
+            built = self.make(self.request(commit, self.verify))
             same = built.signature == known.signature
             self.record("verify", {"commit": commit, **build_event(built), "same": same, "before": known.signature})
             alike &= same
         return alike
+
+    def _prove(self, finish: Finish) -> None:
+        """Revert the culprit on the start commit: the crash must go."""
+        if finish.status == "found" and self.job.prove:
+            Proof(self, self.repo.commit(finish.commits[0])).make()
 
     def _rests_on(self, finish: Finish) -> tuple[str, ...]:
         """The revisions whose runs decided the answer."""
@@ -294,7 +301,7 @@ class Bisection:
                 or step.commit in self.state.untestable()
             )
 
-        machine = replace(machine_config(self.job, step.seconds), watched=aim.watched)
+        machine = replace(self.machine(step.seconds), watched=aim.watched)
         self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
 
     @cached_property
@@ -312,7 +319,7 @@ class Bisection:
 
     def _trace(self, commit: str, built: Built) -> dict[str, Any]:
         """One run for the results of the reproducer's system calls alone: it counts for nothing else."""
-        machine = machine_config(self.job, TRACE_SECONDS)
+        machine = self.machine(TRACE_SECONDS)
         machine = replace(machine, append=f"{machine.append} {TRACE}".strip(), keep=False)
         path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-trace.txt"
         done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
@@ -347,7 +354,7 @@ class Bisection:
         Each is handed to ``judged`` (with its seconds of wall-clock), which records it. ``first`` numbers the consoles.
         Raises Cancelled and InfrastructureError.
         """
-        machine = machine or machine_config(self.job)
+        machine = machine or self.machine()
         consoles = self.home.job(self.number) / "consoles"
         pending: set[Future[MachineRun]] = set()
         submitted, infra, stop = 0, 0, False
@@ -383,6 +390,10 @@ class Bisection:
             self.record("kept", {"pid": seen.kept.pid, "gdb": str(seen.kept.gdb), "vmlinux": vmlinux})
         else:
             end_kept(seen.kept)
+
+    def machine(self, seconds: float | None = None) -> MachineConfig:
+        """The machine of one run; see :func:`machine_config`."""
+        return machine_config(self.job, seconds)
 
     def _tell_acceleration(self) -> None:
         how = self.engine.acceleration
@@ -425,7 +436,7 @@ class Bisection:
         start = self.question.start
         known = start in self.state.builds and self.decider.start_is_known(self.state)
         if known and (self.state.bug is None or self.state.crash is None):
-            self._learn_bug(start, self.make(self._request(start)))
+            self._learn_bug(start, self.make(self.request(start)))
 
     def _symbolized(self, run: Run, built: Built) -> str:
         assert run.report is not None  # noqa: S101 - the caller looked
@@ -469,6 +480,9 @@ class Bisection:
                 "is_merge": len(culprit.parents) > 1,
                 "noop": self._is_noop(culprit.hash, culprit.parents),
             }
+            proof = self.state.proofs[-1] if self.state.proofs else None
+            if proof and proof.mark and proof.data["of"] == culprit.hash:
+                data["proof"] = proof.mark
         self.record("finished", data)
 
     def _recipients(self, culprit: Commit) -> tuple[list[str], list[str]]:

@@ -172,6 +172,8 @@ class _Renderer:
         self._totals()
         if data["status"] == "found":
             self.writer.note(f"probability {data['confidence']:.6f}")
+            if "proof" in data:
+                self.writer.note(data["proof"]["why"])
             self.writer.found(data["commits"][0], data["title"], side)
             self.writer.recipients(data["to"], data["cc"])
             self._crash()

@@ -5,26 +5,16 @@ that another job learned where the bug is, that is measured first, or that is as
 """
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from firstbad.errors import BisectionError, UserError
 from firstbad.history.base import History
-from firstbad.inference import Evidence, Exposure
-from firstbad.inference.unseen import (
-    assumed_law,
-    chance_unseen,
-    learned_laws,
-    rate_interval,
-    runs_until,
-    usual_rate,
-)
 from firstbad.job import Job
-from firstbad.session.decide import CONFIRM_SHARE, Decider, Finish, Means, Step
+from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import to_event
 from firstbad.session.question import Question
-from firstbad.session.state import State, Tally, fold
-from firstbad.session.view import MODEL
+from firstbad.session.rate import CrashRate, percent, seen_at
+from firstbad.session.state import State, fold
 from firstbad.store import Store
 
 _FACES = 20  # of the bug that are taken over from another job
@@ -69,7 +59,8 @@ class Tester:
         return Finish("crashes", confidence=1.0, why=why, more=self._counts(state))
 
     def _test(self, state: State) -> Step | Finish:
-        commit, law = self.question.start, _Law(state, self.job, self.means)
+        commit = self.question.start
+        law = CrashRate(state.learned, self.means, state.run_seconds, self.job.test.rate)
         tally, untestable = state.tally(commit), state.untestable().get(commit)
         patched = bool(self.job.test.patch)
         if tally.crashes:
@@ -77,11 +68,10 @@ class Tester:
         if untestable and not (patched and untestable == "reach"):
             error = state.builds[commit].error if untestable == "build" else ""
             raise BisectionError(f"{commit[:12]} {_REASONS[untestable]}{f': {error}' if error else ''}")
-        here = law.evidence(tally, patched)
-        wanted = min(runs_until(law.laws, here, 1 - self.job.target, law.share), self._left(state))
+        wanted = min(law.runs_until(tally, 1 - self.job.target, patched), self._left(state))
         if wanted:
             return Step("test", commit, wanted, law.data(), seconds=law.seconds)
-        chance = chance_unseen(law.laws, here)
+        chance = law.chance_unseen(tally, patched)
         enough = chance <= 1 - self.job.target
         seen = tally.useful + patched * tally.unreached
         why = f"not seen in {seen} runs; if the bug were there, the chance of that is {percent(chance)}"
@@ -116,51 +106,6 @@ class Tester:
         }
 
 
-class _Law:
-    """How often the bug shows, from the best that is known of it."""
-
-    def __init__(self, state: State, job: Job, means: Means) -> None:
-        self.state, self.job, self.means = state, job, means
-        known = state.learned or {}
-        self.exposure = Exposure(known.get("crash_seconds", []), means.run_seconds)
-        self.seen = Evidence(
-            known.get("crashes", 0), known.get("clean", 0), cut=self.exposure.shares(known.get("cut", []))
-        )
-        took = [*known.get("run_seconds", []), *state.run_seconds]
-        # Clean runs are ended early only where they go on to the limit anyway and where crashes told their times.
-        cut = known and not means.full_length and any(s >= 0.95 * means.run_seconds for s in took)
-        self.share = CONFIRM_SHARE if cut else 1.0
-        self.seconds = self.exposure.seconds(CONFIRM_SHARE) if cut else None
-
-    def evidence(self, tally: Tally, patched: bool) -> Evidence:
-        """The runs of the revision. A patch may well fix a bug by keeping everybody away from it: then a run that did
-        not come near the crash's code is as good as another, elsewhere it has tested nothing."""
-        if not patched or not tally.unreached:
-            return tally.evidence(self.exposure)
-        runs, share = tally.unreached, self.share
-        more = Evidence(clean=runs) if share >= 1 else Evidence(cut=((share, runs),))
-        return Evidence(tally.crashes, tally.clean, cut=self.exposure.shares(tally.cut)).plus(more)
-
-    @cached_property
-    def laws(self) -> Any:
-        if self.state.learned is not None:
-            return learned_laws(MODEL.laws, self.seen)
-        return assumed_law(self.job.test.rate or usual_rate(MODEL))
-
-    def data(self) -> dict[str, Any]:
-        """The crash rate (mean and 90% interval), and where it is from."""
-        return {"rate": [round(value, 3) for value in rate_interval(self.laws)], "rate_from": self._origin()}
-
-    def _origin(self) -> str:
-        known = self.state.learned
-        if known is not None:
-            runs = known["crashes"] + known["clean"] + len(known["cut"])
-            return f"{known['crashes']} of {runs} runs crashed at {known['start'][:12]} in job {known['job']}"
-        if self.job.test.rate:
-            return "said by you"
-        return "assumed: nine in ten bugs of past bisections crash at least as often"
-
-
 def learned(store: Store, number: int) -> dict[str, Any]:
     """What a job knows of its bug, as event data: the runs at its start commit, with which configuration, the bug's
     faces and its stack.
@@ -170,8 +115,7 @@ def learned(store: Store, number: int) -> dict[str, Any]:
     stored = store.job(number)
     state = fold(store.events(number), stored.job.title)
     start = state.started[0]["start"] if state.started else ""
-    tally = state.tally(start)
-    if state.bug is None or not tally.crashes:
+    if state.bug is None or not state.tally(start).crashes:
         raise UserError(f"job {number} did not see the bug at its start commit; measure it with --start")
     faces = [
         to_event(run)
@@ -181,19 +125,9 @@ def learned(store: Store, number: int) -> dict[str, Any]:
     ]
     return {
         "job": number,
-        "start": start,
-        "crashes": tally.crashes,
-        "clean": tally.clean,
-        "cut": tally.cut,
-        "crash_seconds": state.crash_seconds,
-        "run_seconds": state.run_seconds,
+        **seen_at(state, start),
         "config": state.config,
         "crash": state.crash,
         "titles": list(state.bug.titles),
         "faces": list({(face["title"], *face["report"]["frames"]): face for face in faces}.values())[:_FACES],
     }
-
-
-def percent(chance: float) -> str:
-    """``0.3%``, ``12%``, ``0.0004%``: two digits that count."""
-    return f"{float(f'{100 * chance:.2g}'):.10f}".rstrip("0").rstrip(".") + "%"

@@ -138,7 +138,8 @@ class Test:
 
 @dataclass
 class Trial(Test):
-    """A test of the start commit with another configuration than the job's (``session/configuration.py``)."""
+    """A test of the start commit as another kernel than the job's: with another configuration
+    (``session/configuration.py``), or without the culprit (``session/proof.py``)."""
 
     build: BuildFact | None = None
     tally: Tally = field(default_factory=Tally)
@@ -167,7 +168,8 @@ class State:
     accelerated: bool = False  # whether it was told how machines run
     kept: dict[str, Any] | None = None  # the machine that was left for a debugger
     finished: dict[str, Any] | None = None
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)  # of configurations
+    proofs: list[Trial] = field(default_factory=list)  # of answers; the last one counts
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
     before: list[Test] = field(default_factory=list)  # tests with the job's own, once another one was chosen
     own_builds: dict[str, BuildFact] = field(default_factory=dict)  # and their builds
@@ -196,12 +198,13 @@ class State:
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
         tried = [trial.build for trial in self.trials if trial.build and trial.build not in self.builds.values()]
-        builds = [*self.builds.values(), *self.own_builds.values(), *tried]
+        proved = [proof.build for proof in self.proofs if proof.build]
+        builds = [*self.builds.values(), *self.own_builds.values(), *tried, *proved]
         return self.verify_seconds + sum(build.seconds for build in builds if not build.cached)
 
     def test_seconds(self) -> float:
         """Spent on runs, wall-clock."""
-        return sum(test.seconds for test in self._all_tests())
+        return sum(test.seconds for test in (*self._all_tests(), *self.proofs))
 
     def _all_tests(self) -> list[Test]:
         """Tests with whatever configuration; the chosen one's try is the first of ``tests``."""
@@ -297,8 +300,12 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.kept = data
     elif event.kind == "finished":
         state.finished = data
-    elif event.kind == "config" or event.kind.startswith("trial"):
-        _apply_config(state, event.kind, data)
+    elif event.kind == "config":
+        _change_over(state, data)
+    elif event.kind.startswith("trial"):
+        _apply_trial(state, state.trials, event.kind.removeprefix("trial"), data)
+    elif event.kind.startswith("proof"):
+        _apply_trial(state, state.proofs, event.kind.removeprefix("proof"), data)
 
 
 def build_event(built: Built) -> dict[str, Any]:
@@ -311,19 +318,16 @@ def _build_fact(data: dict[str, Any]) -> BuildFact:
     return BuildFact(**{k: data[k] for k in BuildFact.__dataclass_fields__ if k in data})
 
 
-def _apply_config(state: State, kind: str, data: dict[str, Any]) -> None:
-    if kind == "trial":
-        state.trials.append(Trial(data))
+def _apply_trial(state: State, trials: list[Trial], kind: str, data: dict[str, Any]) -> None:
+    if not kind:
+        trials.append(Trial(data))
         return
-    if kind == "config":
-        _change_over(state, data)
-        return
-    trial = state.trials[-1]
-    if kind == "trial-build":
+    trial = trials[-1]
+    if kind == "-build":
         trial.build = _build_fact(data)
-    elif kind == "trial-mark":
+    elif kind == "-mark":
         trial.mark = data
-    elif kind == "trial-run":
+    elif kind == "-run":
         run = from_event(data)
         trial.runs.append(run)
         trial.tally.add(run)
