@@ -1,6 +1,6 @@
 """Does watching functions change what is tested? The demo's race with and without, by turns, and what it costs a run.
 
-    FIRSTBAD_HOME=... python -m benchmarks.reach [--boots 500] [--seed 1] [--case c]
+    FIRSTBAD_HOME=... python -m benchmarks.reach --rows FILE [--boots 500] [--seed 1] [--case c]
 
 Prints one JSON object: crashes of each arm, the difference of their rates with its 95% interval (Newcombe 1998,
 method 10), and medians of boot, clean run and time to the crash in seconds.
@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.demo_rates import wilson
 from firstbad.cli.demo import demo_job
@@ -24,10 +25,22 @@ from firstbad.history.git import Repo
 from firstbad.home import home
 from firstbad.session.aim import Aim, Aims
 from firstbad.session.bisection import make_engine
-from firstbad.session.reach import stack_of
+from firstbad.session.reach import reached, stack_of
 from firstbad.vm import MachineConfig, MachineRun, build_initramfs, run_machine
 
 ARMS = ("unwatched", "watched")
+CRASHED, CLEAN = ("panic", "crash"), ("finished", "timeout")
+
+
+class Row(NamedTuple):
+    """One boot. Times in seconds; ``load`` of the host."""
+
+    arm: str
+    ended: str
+    boot_seconds: float
+    run_seconds: float
+    ran: dict[str, bool]
+    load: float
 
 
 def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float]:
@@ -79,18 +92,18 @@ def median(seconds: list[float]) -> float | None:
     return round(statistics.median(seconds), 3) if seconds else None
 
 
-def arm(runs: list[MachineRun]) -> dict[str, object]:
+def arm(rows: list[Row]) -> dict[str, object]:
     """What the boots of one arm showed."""
-    crashed = [run for run in runs if run.ended in ("panic", "crash")]
-    clean = [run for run in runs if run.ended in ("finished", "timeout")]
+    crashed = [row for row in rows if row.ended in CRASHED]
+    clean = [row for row in rows if row.ended in CLEAN]
     return {
-        "boots": len(runs),
+        "boots": len(rows),
         "crashes": len(crashed),
-        "other_ends": sorted({run.ended for run in runs} - {"panic", "crash", "finished", "timeout"}),
-        "rate_95": wilson(len(crashed), len(runs)),
-        "boot_seconds": median([run.boot_seconds for run in runs]),
-        "clean_seconds": median([run.run_seconds for run in clean]),
-        "crash_seconds": median([run.run_seconds for run in crashed]),
+        "other_ends": sorted({row.ended for row in rows}.difference(CRASHED, CLEAN)),
+        "rate_95": wilson(len(crashed), len(rows)),
+        "boot_seconds": median([row.boot_seconds for row in rows]),
+        "clean_seconds": median([row.run_seconds for row in clean]),
+        "crash_seconds": median([row.run_seconds for row in crashed]),
     }
 
 
@@ -100,34 +113,35 @@ def main() -> None:
     parser.add_argument("--case", default="c")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--boots", type=int, default=500, help="of each arm")
-    parser.add_argument("--rows", type=Path, help="file that gets one line a boot as it is made")
+    parser.add_argument("--rows", type=Path, required=True, help="file of the boots, one a line; goes on where it ends")
     wanted = parser.parse_args()
     bench = Bench(wanted.case, wanted.seed)
     aim = bench.learn()
     assert aim.watched is not None, aim.why
 
-    def one(number: int) -> tuple[str, MachineRun]:
+    def one(number: int) -> None:
         which = ARMS[number % 2]
         run = bench.run(aim if which == "watched" else None)
-        if wanted.rows:
-            with wanted.rows.open("a") as rows:
-                row = (which, run.ended, run.boot_seconds, run.run_seconds, dict(run.ran), os.getloadavg()[0])
-                rows.write(json.dumps(row) + "\n")
-        return which, run
+        with wanted.rows.open("a") as rows:
+            row = (which, run.ended, run.boot_seconds, run.run_seconds, dict(run.ran), os.getloadavg()[0])
+            rows.write(json.dumps(row) + "\n")
 
-    # One host CPU for each of its two processors: two machines at a time compete, as they do in a bisection.
+    have = len(wanted.rows.read_text().splitlines()) if wanted.rows.exists() else 0
+    # Two machines at a time compete for two host CPUs, as they do in a bisection.
     with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(one, range(2 * wanted.boots)))
-    runs = {name: [run for which, run in done if which == name] for name in ARMS}
-    arms = {name: arm(list_) for name, list_ in runs.items()}
-    hits = [(sum(run.ended in ("panic", "crash") for run in runs[name]), len(runs[name])) for name in ARMS[::-1]]
-    watched_clean = [run for run in runs["watched"] if run.ended in ("finished", "timeout")]
+        list(pool.map(one, range(have, 2 * wanted.boots)))
+    done = [Row(*json.loads(line)) for line in wanted.rows.read_text().splitlines()]
+    runs = {name: [row for row in done if row.arm == name] for name in ARMS}
+    arms = {name: arm(rows) for name, rows in runs.items()}
+    hits = [(sum(row.ended in CRASHED for row in runs[name]), len(runs[name])) for name in ARMS[::-1]]
+    said = [reached(row.ran, aim.functions) for row in runs["watched"] if row.ended in CLEAN]
     answer = {
         "case": bench.case.name,
         "watched": list(aim.watched.functions),
         **arms,
         "difference_95": difference(hits[0], hits[1]),
-        "clean_watched_runs_that_reached": sum(aim.reached(run) is True for run in watched_clean) / len(watched_clean),
+        "clean_watched_runs_that_reached": round(said.count(True) / max(len(said), 1), 4),
+        "load": median([row.load for row in done]),
     }
     print(json.dumps(answer, indent=1))
 

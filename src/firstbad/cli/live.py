@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -11,6 +12,7 @@ from rich.text import Text
 from firstbad.cli.output import clean, duration, err
 from firstbad.session import State, Test, verdict_of
 from firstbad.session.config_words import choice_words, trial_words
+from firstbad.session.outcome import Reached
 from firstbad.store import Event
 from firstbad.vm import how_to_attach
 
@@ -19,7 +21,7 @@ _ROWS = 12
 
 
 def outcomes(test: Test) -> str:
-    """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok``."""
+    """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``."""
     if test.same_as:
         return f"same kernel as {test.same_as[:12]}"
     counts: Counter[str] = Counter(run.outcome for run in test.runs)
@@ -30,7 +32,16 @@ def outcomes(test: Test) -> str:
         "boot": "boot failed",
         "infra": "infra problem",
     }
+    words["ok"] += _reach([run.reached for run in test.runs if run.outcome == "ok"])
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+
+
+def _reach(clean: Sequence[Reached]) -> str:
+    """What clean runs say of the crash's code, where they say anything."""
+    if "absent" in clean:
+        return " (code absent)"
+    said = [f"{clean.count(value)} {word}" for value, word in ((True, "reached"), (False, "not")) if value in clean]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def belief_line(state: State) -> str:
