@@ -9,7 +9,7 @@ from tests.support.histories import History
 from tests.support.lab import OOPS, Lab
 from tests.unit.test_session import bisect, job_for, place  # noqa: F401 - fixture
 
-from firstbad.crash import parse
+from firstbad.crash import Bug, parse
 from firstbad.history.git import Repo
 from firstbad.kernel.artifacts import Built
 from firstbad.session import bisection_log
@@ -17,6 +17,9 @@ from firstbad.session.aim import Aim, Aims
 from firstbad.session.outcome import Run
 from firstbad.session.reach import Stack, from_event, in_order, reach_line, reached, stack_of
 from firstbad.session.source import Source
+from firstbad.session.state import State, apply
+from firstbad.session.state import Test as Tested
+from firstbad.store import Event
 from firstbad.vm import MachineRun
 
 CONSOLE = OOPS.replace("FUNC_caller+0x10/0x20", "vfs_thing+0x10/0x20\n[    1.1]  kmalloc_thing+0x1/0x2").replace(
@@ -47,12 +50,19 @@ def test_the_stack_begins_with_the_guilty_function_and_leaves_out_what_always_ru
 def test_a_guilty_function_is_known_by_its_short_name_and_kept_even_if_it_always_runs():
     assert stack(["kfree", "__x64_sys_nothing", "outer"], "sys_nothing").functions == ("__x64_sys_nothing", "outer")
     assert stack(["exit_mmap", "mmput", "do_exit"], "exit_mmap").functions == ("exit_mmap",)
-    assert stack([], "").functions == ()
+    assert stack([], "") == Stack()
 
 
 def test_of_a_long_stack_the_outermost_stays():
     names = [f"f{i}" for i in range(30)]
     assert stack(names, "f0").functions == (*names[:7], "f29")
+
+
+def test_a_bug_that_crashes_anywhere_has_no_stack():
+    report = parse(CONSOLE.replace("FUNC", "twice").encode())
+    other = replace(report, frames=("elsewhere", "outer"))
+    assert stack_of(report, "", [report, report, report, other]).functions[0] == "twice"
+    assert stack_of(report, "", [report, other, report, other]) == Stack()
 
 
 def test_a_stack_survives_the_event_log():
@@ -289,3 +299,26 @@ def test_runs_whose_calls_can_not_work_say_nothing(place, tmp_path):  # noqa: F8
     if before:
         text = bisection_log(store.job(number).job, store.events(number))
         assert "(1f) fails with EAFNOSUPPORT" in text
+
+
+def test_a_crash_without_the_watched_functions_ends_the_trust_in_them():
+    state = State(tests=[Tested({"commit": "c", "phase": "search"})], bug=Bug(["title"]))
+
+    def run(outcome: str, **more: object) -> None:
+        data = {"commit": "c", "wall": 1, "boot_seconds": 1, "run_seconds": 2.0, "outcome": outcome, "title": "title"}
+        apply(state, Event(0, 0.0, "run", {**data, "same": 1.0, "why": "", **more}))
+
+    run("ok", reached=False)
+    run("ok", reached=False, cut=True)
+    run("ok", reached=True)
+    tally = state.tally("c")
+    assert (tally.clean, tally.cut, tally.reached, tally.unreached) == (1, [], 1, 2)
+    run("crash", reached=True)
+    assert not state.misled
+    run("crash", reached=False)
+    run("ok", reached=False)
+    assert state.misled
+    assert (tally.clean, tally.cut, tally.reached, tally.unreached, tally.crashes) == (3, [2.0], 0, 0, 2)
+    assert {one.reached for one in state.tests[0].runs if one.outcome == "ok"} == {None}
+    shown = state.shown("c")
+    assert (shown.clean, shown.failed) == (4, 0)

@@ -291,6 +291,8 @@ class Bisection:
             run = self.read(done, step.seconds)
             if run.outcome == "ok":
                 run = replace(run, reached=self._reached(aim, done, step.commit, built))
+            elif run.outcome == "crash":
+                run = replace(run, reached=aim.reached(done))
             self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
             return run
 
@@ -310,7 +312,7 @@ class Bisection:
 
     def _reached(self, aim: Aim, done: MachineRun, commit: str, built: Built) -> Reached:
         """What a clean run reached; where its calls can't have worked, that the guilty function ran says little."""
-        said = aim.reached(done)
+        said = None if self.state.misled else aim.reached(done)
         traced = self.state.traces.get(self.question.start)
         if said not in (True, None) or not traced or not traced["calls"] or not aim.functions:
             return said
@@ -331,7 +333,7 @@ class Bisection:
 
     def _aim(self, commit: str, built: Built) -> Aim:
         """How runs of this revision tell whether they reached the crash's code, once its stack is known."""
-        if not self.job.reach or self.state.crash is None:
+        if not self.job.reach or self.state.crash is None or self.state.misled:
             return Aim()
         compiled = self._compiled(self.question.start)
         aim = self._aims.at(commit, built, from_event(self.state.crash), compiled)
@@ -422,7 +424,8 @@ class Bisection:
         for run in runs:
             if run.outcome == "crash" and run.report and self.state.bug.same(run.report).probability > 0.5:
                 text = self._symbolized(run, built)
-                stack = stack_of(run.report, text).to_event()
+                alike = [r.report for r in runs if r.report and self.state.bug.same(r.report).probability > 0.5]
+                stack = stack_of(run.report, text, alike).to_event()
                 known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
                 self.record("crash", known)
                 # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.

@@ -15,6 +15,7 @@ from firstbad.crash.guilty_function import named
 from firstbad.session.outcome import Reached, Run
 
 REACH_UNKNOWN = "reach: unknown"
+COMMON = 0.75
 _MOST = 8
 _PLACED = re.compile(
     r"(?P<name>[A-Za-z_][\w.]{0,255})\+0x[0-9a-f]{1,16}/0x[0-9a-f]{1,16} (?P<file>[\w./+-]{1,255}\.(?:c|h|S|rs)):\d"
@@ -36,8 +37,9 @@ class Stack:
         return {"functions": list(self.functions), "sources": dict(self.sources)}
 
 
-def stack_of(report: Report, symbolized: str) -> Stack:
-    """The stack of a report; ``symbolized`` is its text with source lines, where that could be had.
+def stack_of(report: Report, symbolized: str, alike: Sequence[Report] = ()) -> Stack:
+    """The stack of a report; ``symbolized`` is its text with source lines, where that could be had. Empty if fewer than
+    ``COMMON`` of the bug's other reports, ``alike``, have the guilty function: such a bug may crash anywhere.
 
     Functions that run all the time (``reach.toml``) and those that work on behalf of any caller are left out. Of a long
     stack the functions next to the crash stay, and the outermost: an early return is on the way there.
@@ -47,6 +49,8 @@ def stack_of(report: Report, symbolized: str) -> Stack:
     guilty = next((name for name in names if report.frame in (name, named(name).name)), "")
     names = names[names.index(guilty) :] if guilty else names
     kept = [n for n in names if n == guilty or not (generic.match(n) or everywhere.match(n))]
+    if not kept or sum(kept[0] in one.frames for one in alike) < COMMON * len(alike):
+        return Stack()
     if len(kept) > _MOST:
         kept = [*kept[: _MOST - 1], kept[-1]]
     placed = {clean_function(found["name"]): found["file"] for found in reversed(list(_PLACED.finditer(symbolized)))}

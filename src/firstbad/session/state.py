@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from firstbad.crash import Bug, Shown
@@ -55,6 +55,14 @@ class Tally:
             self.cut.append(run.seconds)
         else:
             self.clean += 1
+
+    def forget_reach(self, run: Run) -> None:
+        """Count a clean run again as one of which it is not known what it reached."""
+        self.absent = False
+        self.reached -= run.reached is True
+        if run.reached is False:
+            self.unreached -= 1
+            self._add_clean(replace(run, reached=None))
 
     @property
     def useful(self) -> int:
@@ -163,6 +171,7 @@ class State:
     bug: Bug | None = None
     learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
     traces: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, system calls and what they returned
+    misled: bool = False  # the bug crashed without the functions that tell what a run reached
     aims: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, how its runs tell what they reached
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
     accelerated: bool = False  # whether it was told how machines run
@@ -240,7 +249,7 @@ class State:
         crashed = [run for run in runs if run.outcome in ("crash", "other")]
         reports = {run.title: run.report or run.title for run in reversed(crashed)}
         counts = Counter(run.title for run in crashed)
-        failed = sum(run.outcome in ("boot", "infra") or run.reached is False for run in runs)
+        failed = sum(run.outcome in ("boot", "infra") or (run.outcome == "ok" and run.reached is False) for run in runs)
         clean = len(runs) - len(crashed) - failed
         return Shown(tuple((reports[title], count) for title, count in counts.items()), clean, failed, release)
 
@@ -363,6 +372,10 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
 
 def _apply_run(state: State, data: dict[str, Any]) -> None:
     run = from_event(data)
+    if run.outcome == "crash" and run.reached in (False, "absent") and not state.misled:
+        _distrust_reach(state)
+    if state.misled:
+        run = replace(run, reached=None)
     state.tallies.setdefault(data["commit"], Tally()).add(run)
     state.tests[-1].runs.append(run)
     state.tests[-1].seconds += data["wall"]
@@ -374,6 +387,18 @@ def _apply_run(state: State, data: dict[str, Any]) -> None:
         state.crash_seconds.append(run.seconds)
     if run.outcome == "crash" and run.report is not None and state.bug is not None:
         state.bug.learn(run.report)
+
+
+def _distrust_reach(state: State) -> None:
+    """The bug crashed without the functions that are watched (memory that is overwritten breaks who comes by): clean
+    runs that did not come there were as good as any."""
+    state.misled = True
+    for test in state.tests:
+        for i, run in enumerate(test.runs):
+            if run.outcome == "ok" and run.reached is not None:
+                tally = state.tallies[test.commit]
+                test.runs[i] = replace(run, reached=None)
+                tally.forget_reach(run)
 
 
 def _verify(state: State, data: dict[str, Any]) -> None:
