@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from firstbad.errors import NotFoundError, UserError
+from firstbad.errors import FirstbadError, NotFoundError, UserError
+from firstbad.home import Home
+from firstbad.job import Job, load_job
 from firstbad.repro import Options, Settings, elf, find_target, prepare, shell, syz
 from firstbad.repro.options import read_options
 from firstbad.repro.syzkaller import Syzkaller, build_syzkaller
+from firstbad.session.reproducer import make_reproducer, settle
 
 X86 = find_target("", "x86_64")
 
@@ -326,3 +329,77 @@ def test_a_syz_program_with_all_it_needs(clone: Clone, tmp_path: Path) -> None:
     assert made.command == ("/tmp/syz-execprog", "-repeat=9", "-cover=0", "/tmp/program.syz")
     assert "CONFIG_NET_NS=y" in made.config
     assert "executor failed" in made.fault(1, b"executor failed 11 times", 12)
+
+
+# -- what a job says of its reproducer, and the other way round
+
+
+def job(tmp_path: Path, text: str, name: str = "crash.syz", **more: object) -> Job:
+    (tmp_path / "config").touch()
+    (tmp_path / name).write_text(text)
+    lines = [f"{key} = {value}" for key, value in more.items() if not isinstance(value, dict)]
+    for table in ("machine", "reproducer"):
+        lines += [f"[{table}]", *(f"{key} = {value}" for key, value in dict(more.get(table, {})).items())]
+    file = tmp_path / "job.toml"
+    file.write_text(f'repo = "."\nconfig = "config"\nrepro = "{name}"\n' + "\n".join(lines))
+    return load_job(file)
+
+
+def test_a_job_is_settled_by_its_reproducer(clone: Clone, tmp_path: Path) -> None:
+    commit = clone.commit({"Makefile": MAKEFILE, **TOOLS})
+    text = PROGRAM.replace('"procs":3', '"procs":3,"slowdown":4')
+    place = Home(tmp_path / "home", 1 << 30)
+    made = job(tmp_path, text, reproducer={"syzkaller": '"clone"', "procs": 5})
+    reproducer = make_reproducer(place, made)
+    settle(made, reproducer)
+    assert made.reproducer.syzkaller_commit == commit
+    assert made.machine.run_seconds == 120
+    assert reproducer.options is not None
+    assert (reproducer.options.procs, reproducer.options.sandbox) == (5, "namespace")
+    # What the job says itself stays.
+    made = job(tmp_path, text, machine={"run_seconds": 7}, reproducer={"syzkaller": '"clone"'})
+    settle(made, make_reproducer(place, made))
+    assert made.machine.run_seconds == 7
+
+
+def test_no_syzkaller_is_named_where_none_is_needed(tmp_path: Path) -> None:
+    made = job(tmp_path, "int main(void) { return 0; }", "x.c", reproducer={"syzkaller_commit": '"v1"'})
+    settle(made, make_reproducer(Home(tmp_path / "home", 1 << 30), made))
+    assert made.reproducer.syzkaller_commit == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"syzkaller": '"none"'}, r"job\.toml: reproducer\.syzkaller: no such directory"),
+        ({"busybox": '"none"'}, r"job\.toml: reproducer\.busybox: no such file"),
+        ({"syzkaller_commit": '"--upload-pack=x"'}, r"reproducer\.syzkaller_commit: a revision can't begin with '-'"),
+        ({"sandbox": '"jail"'}, r"reproducer\.sandbox"),
+        ({"arch": '"vax"'}, "no architecture 'vax'"),
+    ],
+)
+def test_a_wrong_reproducer_table_is_named(tmp_path: Path, fields: dict[str, str], message: str) -> None:
+    with pytest.raises(FirstbadError, match=message):
+        make_reproducer(Home(tmp_path / "home", 1 << 30), job(tmp_path, "int main;", "x.c", reproducer=fields))
+
+
+def test_a_32_bit_program(tmp_path: Path) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("#include <linux/ioctl.h>\n#include <sys/ioctl.h>\nint main(void) { return sizeof(long); }")
+    try:
+        made = prepare(source, tmp_path, Settings(target=find_target("i386", "x86_64")))
+    except UserError as error:
+        pytest.skip(str(error))
+    assert subprocess.run([made.files[0][1]]).returncode == 4
+
+
+@pytest.mark.parametrize("arch", ["aarch64", "riscv64"])
+def test_a_program_for_another_architecture(tmp_path: Path, arch: str) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("#include <pthread.h>\nint main(void) { return !pthread_self(); }")
+    target = find_target("", arch)
+    try:
+        made = prepare(source, tmp_path, Settings(target=target))
+    except FirstbadError as error:
+        pytest.skip(str(error))
+    elf.check_program(made.files[0][1].read_bytes(), "x", target)

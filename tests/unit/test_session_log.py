@@ -9,8 +9,9 @@ from tests.unit.test_session import bisect, contains, history, job_for, place  #
 from firstbad.report import read_log, write
 from firstbad.session import bisection_log
 
-# `building syzkaller on ...`: our reproducers are C. `parent commit ... wasn't tested`: we always test it.
-NOT_OURS = {"tool", "parent"}
+# `parent commit ... wasn't tested`: we always test it.
+NOT_OURS = {"parent"}
+SYZKALLER = "e59537be40a9ad863e953e187c14dbde57caf1b1"
 
 
 @pytest.fixture
@@ -19,7 +20,8 @@ def logs(history, place, tmp_path):  # noqa: F811
     texts = []
     for rate, stranger in ((1.0, 0.0), (0.4, 0.1)):
         lab = Lab(tmp_path, contains(history, "c22"), crash_rate=rate, stranger_rate=stranger)
-        _, store, number = bisect(place, job_for(history), lab)
+        job = job_for(history, reproducer={"syzkaller_commit": SYZKALLER})  # as `settle` leaves it for a syz program
+        _, store, number = bisect(place, job, lab)
         texts.append(bisection_log(store.job(number).job, store.events(number)))
     return texts
 
@@ -43,4 +45,5 @@ def test_our_logs_are_read_whole(logs, history):  # noqa: F811
         assert not [line for line in log.lines if line.kind == "unknown"]
         assert log.crash_title == "BUG: unable to handle kernel NULL pointer dereference in demo_read"
         assert log.notes
+        assert text.splitlines()[1] == f"building syzkaller on {SYZKALLER}"
     assert read_log(logs[1]).flaky

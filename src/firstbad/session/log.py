@@ -59,6 +59,8 @@ class _Renderer:
             self.writer.note(f"test of {started['start']}{' with a patch' if self.job.test.patch else ''}")
         else:
             self.writer.begin(self.job.kind, started["start"])
+        if "syzkaller" in started:
+            self.writer.tool(started["syzkaller"])
         if "rewritten" in started:
             self.writer.note(f"{started['rewritten']} does not exist; {started['start']} has its title")
         self._configuration()
