@@ -265,7 +265,7 @@ def test_syzkaller_is_built_once_and_the_clone_is_left_alone(clone: Clone, tmp_p
     clone.commit({"Makefile": "broken"})
     before = clone.state()
     kept = tmp_path / "kept"
-    kept.mkdir()
+    (kept / "building-syzkaller-killed/go").mkdir(parents=True)
     made = build_syzkaller(clone.path, commit[:12], X86, kept)
     assert made.commit == commit
     assert made.execprog.read_text() == f"execprog {commit}\n"
@@ -276,7 +276,7 @@ def test_syzkaller_is_built_once_and_the_clone_is_left_alone(clone: Clone, tmp_p
     other = build_syzkaller(clone.path, commit, find_target("i386", "x86_64"), kept)
     assert other.executor.parent != made.executor.parent
     assert clone.state() == before
-    assert not list(kept.glob("syzkaller-*/go"))
+    assert not list(kept.glob("*/go"))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from firstbad.repro.targets import Target
 SECONDS = 1800.0
 _FORMAT = "1"
 """Counts up when what is built from a revision changes."""
+_UNDER_WAY = "building-syzkaller-"
 _PROGRAMS = ("syz-execprog", "syz-executor")
 _FLAG = re.compile(r'(?:flag|set)\.[A-Z]\w*\("(\w+)"')
 _OPTIONAL = re.compile(r'optionalFlag\s*=\s*"(\w+)"')
@@ -76,7 +77,9 @@ def build_syzkaller(clone: Path, revision: str, target: Target, directory: Path)
 
 
 def _build(repo: Repo, commit: str, target: Target, kept: Path, go_version: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="syzkaller-", dir=kept.parent, ignore_cleanup_errors=True) as scratch:
+    for left in kept.parent.glob(f"{_UNDER_WAY}*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a process that was killed: the lock is ours
+    with tempfile.TemporaryDirectory(prefix=_UNDER_WAY, dir=kept.parent, ignore_cleanup_errors=True) as scratch:
         place = Path(scratch)
         source = place / "go/src" / facts()["import_path"]
         _check_out(repo, commit, source, place)
