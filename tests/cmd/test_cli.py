@@ -121,6 +121,53 @@ def test_doctor_says_what_is_there(place):
     rows = [json.loads(line) for line in invoke("doctor", "--json").stdout.splitlines()]
     assert {"git", "qemu-system-x86_64", "libc.a"} <= {row["name"] for row in rows}
     assert next(row for row in rows if row["name"] == "git")["ok"]
+    gcc = next(row for row in rows if row["name"] == "gcc-12")
+    assert gcc["releases"] == "v5.10 and later"
+    assert gcc["optional"]
+
+
+def test_doctor_says_which_compiler_a_release_gets(place, tmp_path, monkeypatch):
+    fake_path(tmp_path, monkeypatch, "gcc-12 (Debian 12.2.0-14) 12.2.0", "gcc-8 (Debian) 8.3.0")
+    told = [" ".join(line.split()) for line in invoke("doctor").stdout.splitlines()]
+    assert "v5.10 and later gcc gcc-12: gcc (Debian 12.2.0-14) 12.2.0" in told
+    assert "v4.12 and later, before v5.10 gcc gcc-8: gcc (Debian) 8.3.0" in told
+    assert "before v4.12 gcc none here: apt-get install gcc-5" in told
+    told = [" ".join(line.split()) for line in invoke("doctor", "--arch", "arm64").stdout.splitlines()]
+    assert any("none here: apt-get install gcc-12-aarch64-linux-gnu" in line for line in told)
+    result = invoke("doctor", "abacus")
+    assert (result.exit_code, "nothing is called 'abacus'" in result.stderr) == (2, True)
+
+
+def test_doctor_installs_what_is_asked_for(place, tmp_path, monkeypatch):
+    """What is missing and not optional, and what is named; apt-get is played here."""
+    fake_path(tmp_path, monkeypatch, "gcc-12 (Debian 12.2.0-14) 12.2.0")
+    missing = {row["package"] for row in map(json.loads, invoke("doctor", "--json").stdout.splitlines())
+               if not row["ok"] and not row["optional"]}  # fmt: skip
+    assert invoke("doctor", "clang-16", "--install").exit_code == 2, "without apt-get it says so"
+    for name in ("env", "sudo"):
+        (tmp_path / "bin" / name).write_text('#!/bin/sh\nwhile [ "$1" != apt-get ]; do shift; done\nexec "$@"\n')
+    (tmp_path / "bin" / "apt-get").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\nexit ${{FAKE_STATUS:-0}}\n')
+    for name in ("env", "sudo", "apt-get"):
+        (tmp_path / "bin" / name).chmod(0o755)
+    result = invoke("doctor", "clang-16", "--install", "--json")
+    assert result.exit_code == 1, "it was not installed after all"
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:3] == ["install", "-y", "--no-install-recommends"]
+    wanted = {name for packages in missing for name in packages.split()}
+    assert set(asked[3:]) == wanted | {"clang-16", "lld-16", "llvm-16"}
+    monkeypatch.setenv("FAKE_STATUS", "100")
+    result = invoke("doctor", "clang-16", "--install")
+    assert (result.exit_code, "apt-get install" in result.stderr) == (1, True)
+
+
+def fake_path(tmp_path, monkeypatch, *compilers):
+    """A PATH with nothing but these compilers, by their own first lines."""
+    (tmp_path / "bin").mkdir()
+    for line in compilers:
+        path = tmp_path / "bin" / line.split()[0]
+        path.write_text(f"#!/bin/sh\necho '{line}'\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
 def test_gc_of_nothing(place):

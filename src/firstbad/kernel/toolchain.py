@@ -57,10 +57,11 @@ def choose(
     a cross compiler. ``dirs`` are directories with compilers beside those on PATH, ``rules`` other ones than the data
     file's. Raises NotFoundError that names the package to install, UserError for an unknown architecture.
     """
-    target = architecture(arch)
+    architecture(arch)
+    dirs = tuple(dirs)
     fitting = candidates(version, wanted, rules)
     for rule in fitting:
-        found = _installed(rule, target, version, tuple(dirs))
+        found = installed(rule, arch, version, dirs)
         if found is not None:
             return found
     package = package_of(fitting[0], arch) if fitting else wanted or "gcc"
@@ -88,11 +89,13 @@ def _crosses(rule: dict[str, Any], target: Architecture) -> bool:
     return not target.is_native and rule["family"] != "clang"
 
 
-def _installed(
-    rule: dict[str, Any], target: Architecture, version: data.Version | None, dirs: tuple[Path, ...]
+def installed(
+    rule: dict[str, Any], arch: str = DEFAULT, version: data.Version | None = None, dirs: Iterable[Path] = ()
 ) -> Toolchain | None:
+    """An entry's compiler as it is on this machine, to build that release; None if it is not here."""
+    target = architecture(arch)
     cross = target.cross if _crosses(rule, target) else ""
-    for cc in _places(rule, cross, dirs):
+    for cc in _places(rule, cross, tuple(dirs)):
         line = identity(cc)
         if line is not None:
             prefix = cc.removesuffix(Path(cc).name) + cross
@@ -149,8 +152,8 @@ def releases_of(rule: dict[str, Any]) -> str:
 
 def oldest(wanted: str = "", arch: str = DEFAULT, dirs: Iterable[Path] = ()) -> data.Version | None:
     """The oldest release that an installed compiler builds, or the one that is ``wanted``; None: no bound is known."""
-    target = architecture(arch)
     family = wanted if wanted in FAMILIES else "" if wanted else "gcc"
     rules = [rule for rule in _rules() if rule["family"] == family or rule["name"] == wanted]
-    bounds = [rule.get("from") for rule in rules if _installed(rule, target, None, tuple(dirs))]
+    places = tuple(dirs)
+    bounds = [rule.get("from") for rule in rules if installed(rule, arch, None, places)]
     return min((data.version_of(bound) for bound in bounds if bound), default=None) if all(bounds) else None
