@@ -92,13 +92,17 @@ class Fixer:
         """``directory`` is for patched files; at most 256 MiB of them are kept."""
         self.directory = directory
         self._known: dict[tuple[Path, tuple[Fix, ...]], _Titles] = {}
+        self._needed: dict[tuple[Path, str, tuple[Fix, ...]], list[Fix]] = {}
 
     def source(
         self, repo: Repo, commit: str, version: data.Version | None, fixes: Sequence[Fix], patch: bytes = b""
     ) -> Source:
         """What ``commit`` (full hash) is built from: itself with the fixes that it needs, then with ``patch``."""
         tree = repo.tree(commit)
-        needed = [fix for fix in fixes if self._needs(repo, commit, version, fix, tuple(fixes))]
+        key = (repo.path, commit, tuple(fixes))
+        if key not in self._needed:
+            self._needed[key] = [fix for fix in fixes if self._needs(repo, commit, version, fix, key[2])]
+        needed = self._needed[key]
         if not needed and not patch:
             # With the trees of other revisions in sight, it can be compared with what was built last.
             return Source(repo.beside(self.directory) if self.directory.exists() else repo, tree)
@@ -125,12 +129,12 @@ class Fixer:
     def _needs(self, repo: Repo, commit: str, version: data.Version | None, fix: Fix, fixes: tuple[Fix, ...]) -> bool:
         if not fix.within(version):
             return False
+        if fix.commit and repo.is_ancestor(fix.commit, commit):
+            return False
         if fix.guilty and not repo.contains(commit, fix.guilty):
             return False
         if not fix.commit:
             return True  # a patch that is there already is noticed when it is applied
-        if repo.is_ancestor(fix.commit, commit):
-            return False
         key = (repo.path, fixes)
         if key not in self._known:
             self._known[key] = _Titles(repo, fixes)
@@ -151,6 +155,7 @@ class _Titles:
     fixes: Sequence[Fix]
     tips: list[str] = field(default_factory=list)
     found: dict[str, list[str]] = field(default_factory=dict)
+    at: str = ""  # the commit that was asked about last, which lies in what was walked
 
     def __post_init__(self) -> None:
         dates = [self.repo.commit(fix.commit).commit_date for fix in self.fixes if fix.commit]
@@ -160,9 +165,10 @@ class _Titles:
 
     def has(self, commit: str, title: str) -> bool:
         """Whether ``commit`` has an ancestor (or is a commit) with this canonical title."""
-        if not any(self.repo.is_ancestor(commit, tip) for tip in self.tips):
+        if commit != self.at and not any(self.repo.is_ancestor(commit, tip) for tip in self.tips):
             for one, its in titled(self.repo, self.since, [commit], self.tips):
                 if its in self.titles:
                     self.found.setdefault(its, []).append(one)
             self.tips.append(commit)
+        self.at = commit
         return any(self.repo.is_ancestor(one, commit) for one in self.found.get(title, []))
