@@ -99,7 +99,7 @@ def test_who_fixes_whom(tmp_path):
     revert = commit(f'Revert "mm: other"\n\nThis reverts commit {other}.')
     ported = commit('mm: fix in another tree\n\nFixes: 0123456789ab ("mm: bug")')
     commit(f'mm: fix of another with this title\n\nFixes: {base[:12]} ("mm: bug")')
-    found = who_fixes(Repo(history.path), "HEAD", [base], [bug, other])
+    found = who_fixes(Repo(history.path), ["HEAD"], [base], [bug, other])
     assert found == {bug: [(fix, "fixes"), (ported, "fixes")], other: [(revert, "reverts")]}
 
 

@@ -82,3 +82,20 @@ def test_a_job_keeps_its_ends_while_branches_move(history, tmp_path):
     assert found["commits"] == [history.commits["mm: c5"]]
     log = bisection_log(job, store.events(number))
     assert f"# firstbad: {GONE} does not exist; {history.commits['mm: c7']} has its title\n" in log
+
+
+def test_who_says_to_fix_the_culprit_is_told(history, tmp_path):
+    culprit = history.commits["mm: c5"]
+    history.git("commit", "-q", "--allow-empty", "-m", f'mm: repair\n\nFixes: {culprit[:12]} ("mm: c5")')
+    fix = history.git("rev-parse", "HEAD")
+    place = Home(tmp_path / "home", 1 << 30)
+    store = Store(place.database)
+    start = history.commits["mm: c7"]
+    job = job_for(history, commit=start, good=[history.commits["mm: c0"]])
+    number = store.submit(job)
+    bad = {history.commits[f"mm: c{i}"] for i in range(5, 8)}
+    lab = Lab(tmp_path / "artifact", bad.__contains__)
+    found = Bisection(store, number, place, Quiet(), engine=lambda home, job: lab).run()
+    assert found["claims"] == [{"commit": fix, "kind": "fixes", "title": "mm: repair"}]
+    log = bisection_log(job, store.events(number))
+    assert f"# firstbad: {fix} says that it fixes this commit: mm: repair\n" in log

@@ -70,6 +70,7 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "rate_from",
         "is_merge",
         "proof",
+        "claims",
         "to",
         "cc",
     )
@@ -136,6 +137,8 @@ def _print_answer(stored: StoredJob, state: State) -> None:
         say(finished["show"])
         say(f"\nfirst {word} commit: {finished['commits'][0]} {finished['title']}", style="bold")
         say(f"probability: {finished['probabilities'][0]:.2%}")
+        for claim in finished.get("claims", []):
+            say(f"{claim['commit'][:12]} says that it {claim['kind']} this commit: {claim['title']}")
         if finished["noop"]:
             say(
                 "the kernel is the same without it: this answer contradicts itself, do not report it",

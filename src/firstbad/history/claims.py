@@ -49,18 +49,18 @@ def claims(title: str, message: str) -> list[Claim]:
 
 
 def who_fixes(
-    repo: Repo, tip: str, excluded: Iterable[str], targets: Iterable[str]
+    repo: Repo, tips: Iterable[str], excluded: Iterable[str], targets: Iterable[str]
 ) -> Mapping[str, list[tuple[str, Kind]]]:
     """For each of ``targets`` (full hashes) the commits that claim to fix or revert it, oldest first.
 
-    They are looked for in what ``tip`` contains and ``excluded`` do not. A claim counts when its hash begins the
+    They are looked for in what ``tips`` contain and ``excluded`` do not. A claim counts when its hash begins the
     target's, or, where it names a commit that this repository does not have (a rebase, another tree), when its title
     is the target's.
     """
     known = list(targets)
     titles = {canonical_title(repo.commit(target).title): target for target in known}
     found: dict[str, list[tuple[str, Kind]]] = {target: [] for target in known}
-    for commit, title, message in _claiming(repo, tip, excluded):
+    for commit, title, message in _claiming(repo, tips, excluded):
         for claim in claims(title, message):
             target = _target(repo, claim, known, titles)
             if target and target != commit and (commit, claim.kind) not in found[target]:
@@ -68,10 +68,10 @@ def who_fixes(
     return found
 
 
-def _claiming(repo: Repo, tip: str, excluded: Iterable[str]) -> list[tuple[str, str, str]]:
+def _claiming(repo: Repo, tips: Iterable[str], excluded: Iterable[str]) -> list[tuple[str, str, str]]:
     log = repo.git("log", "-z", "--reverse", "--topo-order", "--extended-regexp", "--regexp-ignore-case",
-                   "--grep=^Fixes:", "--grep=This reverts ", '--grep=^Revert ', "--format=%H%x01%s%x01%B",
-                   tip, *(f"^{commit}" for commit in excluded))  # fmt: skip
+                   "--grep=^Fixes:", "--grep=This reverts", '--grep=^Revert ', "--format=%H%x01%s%x01%B",
+                   *tips, *(f"^{commit}" for commit in excluded))  # fmt: skip
     rows = (row.split("\x01", 2) for row in log.split("\0"))
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
 from firstbad.errors import InfrastructureError, UserError
+from firstbad.history.claims import who_fixes
 from firstbad.history.git import Commit, Repo
 from firstbad.home import Home
 from firstbad.job import Job
@@ -482,11 +483,18 @@ class Bisection:
                 "parents": list(culprit.parents),
                 "is_merge": len(culprit.parents) > 1,
                 "noop": self._is_noop(culprit.hash, culprit.parents),
+                "claims": self._claims(culprit.hash) if self.question.kind == "cause" else [],
             }
             proof = self.state.proofs[-1] if self.state.proofs else None
             if proof and proof.mark and proof.data["of"] == culprit.hash:
                 data["proof"] = proof.mark
         self.record("finished", data)
+
+    def _claims(self, culprit: str) -> list[dict[str, str]]:
+        """The commits after the culprit that say they fix or revert it: maybe the bug is known."""
+        tips = dict.fromkeys([self.question.start, self.repo.resolve("HEAD")])
+        found = who_fixes(self.repo, tips, [culprit], [culprit])[culprit]
+        return [{"commit": one, "kind": kind, "title": self.repo.commit(one).title} for one, kind in found]
 
     def _recipients(self, culprit: Commit) -> tuple[list[str], list[str]]:
         """Those whom the culprit names, and who maintains its files as the start commit's MAINTAINERS has it."""

@@ -176,6 +176,8 @@ class _Renderer:
             self.writer.note(f"probability {data['confidence']:.6f}")
             if "proof" in data:
                 self.writer.note(data["proof"]["why"])
+            for claim in data.get("claims", []):
+                self.writer.note(f"{claim['commit']} says that it {claim['kind']} this commit: {claim['title']}")
             self.writer.found(data["commits"][0], data["title"], side)
             self.writer.recipients(data["to"], data["cc"])
             self._crash()
