@@ -15,6 +15,7 @@ _FIXES = re.compile(r"^Fixes:[ \t]*(?:commit[ \t]+)?(?P<hash>[0-9a-f]{7,64})\b(?
 # git revert's own words; people add "upstream" and a title, and break the line.
 _REVERTS = re.compile(r"\bThis\s+reverts\s+(?:upstream\s+)?commit\s+(?P<hash>[0-9a-f]{7,64})\b")
 _REVERT_TITLE = re.compile(r'Revert:?\s+"(?P<title>.{1,400})"\s*')
+_SHORTEST = 7  # digits of a hash that a claim names at least
 _QUOTES = "\"'\u201c\u201d\u2018\u2019 \t"
 _LONGEST = 1 << 20  # characters of a message that are read
 
@@ -60,7 +61,8 @@ def who_fixes(
     known = list(targets)
     titles = {canonical_title(repo.commit(target).title): target for target in known}
     found: dict[str, list[tuple[str, Kind]]] = {target: [] for target in known}
-    for commit, title, message in _claiming(repo, tips, excluded):
+    words = {target[:_SHORTEST] for target in known} | {title for title in titles if title}
+    for commit, title, message in _claiming(repo, tips, excluded, sorted(words)) if words else []:
         for claim in claims(title, message):
             target = _target(repo, claim, known, titles)
             if target and target != commit and (commit, claim.kind) not in found[target]:
@@ -68,10 +70,22 @@ def who_fixes(
     return found
 
 
-def _claiming(repo: Repo, tips: Iterable[str], excluded: Iterable[str]) -> list[tuple[str, str, str]]:
-    log = repo.git("log", "-z", "--reverse", "--topo-order", "--extended-regexp", "--regexp-ignore-case",
-                   "--grep=^Fixes:", "--grep=This reverts", '--grep=^Revert ', "--format=%H%x01%s%x01%B",
-                   *tips, *(f"^{commit}" for commit in excluded))  # fmt: skip
+def _claiming(
+    repo: Repo, tips: Iterable[str], excluded: Iterable[str], words: Iterable[str]
+) -> list[tuple[str, str, str]]:
+    """(commit, title, message) of those that hold one of ``words``; a third of the kernel's commits fix something."""
+    log = repo.git(
+        "log",
+        "-z",
+        "--reverse",
+        "--topo-order",
+        "--fixed-strings",
+        "--regexp-ignore-case",
+        *(f"--grep={word}" for word in words),
+        "--format=%H%x01%s%x01%B",
+        *tips,
+        *(f"^{commit}" for commit in excluded),
+    )
     rows = (row.split("\x01", 2) for row in log.split("\0"))
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
 
