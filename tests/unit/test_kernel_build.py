@@ -172,7 +172,7 @@ def with_mark(directory: Path) -> list[int]:
     return found
 
 
-def test_compilers_of_a_killed_owner_are_ended(history, builder, tmp_path):
+def kill_while_it_builds(history, builder, tmp_path) -> None:
     code = (
         "import sys; sys.path.insert(0, '.')\n"
         "from pathlib import Path\n"
@@ -187,6 +187,18 @@ def test_compilers_of_a_killed_owner_are_ended(history, builder, tmp_path):
     time.sleep(0.5)
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
+
+
+def test_make_ends_with_its_owner(history, builder, tmp_path):
+    kill_while_it_builds(history, builder, tmp_path)
+    deadline = time.monotonic() + 20
+    while with_mark(builder.directory) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert with_mark(builder.directory) == []
+
+
+def test_compilers_of_a_killed_owner_are_ended(history, builder, tmp_path):
+    kill_while_it_builds(history, builder, tmp_path)
     built = builder.build(Repo(history.path), history.commits["two"], SPEC)
     assert built.error == ""
     assert with_mark(builder.directory) == []

@@ -32,10 +32,11 @@ def run(
     """Run a command with its output in ``log``; returns its exit status. Raises Cancelled.
 
     Whatever ends the call, none of the command's processes is left: they share a process group, and
-    ``setpriv --pdeathsig`` ends the first of them when this process is killed.
+    ``setpriv --pdeathsig`` ends the first of them when this process is killed. By SIGTERM: make passes that on to its
+    sub-makes and removes what was half made, while a make that is killed leaves them building.
     """
     process = subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", *command],
+        ["setpriv", "--pdeathsig", "TERM", *command],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -167,7 +167,7 @@ def _check_go(source: Path, commit: str, go_version: str) -> None:
 
 def _make(source: Path, place: Path, commit: str, target: Target) -> str:
     env = _environment(place) | {"GO111MODULE": "on" if (source / "go.mod").exists() else "off"}
-    command = ["setpriv", "--pdeathsig", "KILL", "make", "execprog", "executor", *facts()["make"]]
+    command = ["setpriv", "--pdeathsig", "TERM", "make", "execprog", "executor", *facts()["make"]]
     command += ["TARGETOS=linux", f"TARGETARCH={target.syzkaller}", f"TARGETVMARCH={_vm_arch(target)}"]
     status, output = run_bounded(command, source, SECONDS, f"building syzkaller {commit[:12]}", env=env)
     if status:
