@@ -31,7 +31,7 @@ endif
 obj-$(CONFIG_SYSVIPC) += msg.o
 obj-$(CONFIG_PARTS) += whole.o
 whole-y := a.o
-whole-$(CONFIG_MORE) += b.o
+whole-$(CONFIG_MORE) += b.o deep/c.o
 """,
 }
 
@@ -49,6 +49,7 @@ whole-$(CONFIG_MORE) += b.o
         ("ipc/msg.c", {"IPC", "SYSVIPC"}),
         ("ipc/a.c", {"IPC", "PARTS"}),
         ("ipc/b.c", {"IPC", "PARTS", "MORE"}),
+        ("ipc/deep/c.c", {"IPC", "PARTS", "MORE"}),
         ("nowhere/x.c", set()),
     ],
 )

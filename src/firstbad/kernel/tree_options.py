@@ -38,22 +38,25 @@ def deciding(file: str, read: Read) -> frozenset[str]:
     found: set[str] = set()
     for folder in _folders(file):
         text = "".join(filter(None, (read(f"{folder}Makefile"), read(f"{folder}Kbuild"))))
-        name = file[len(folder) :].partition("/")[0]
-        goal = f"{name}/" if name != file[len(folder) :] else re.sub(r"\.(c|S|rs)$", ".o", name)
-        found |= _deciding_here(text.replace("\\\n", " "), goal, set())
+        inside = re.sub(r"\.(c|S|rs)$", ".o", file[len(folder) :])
+        goals = {inside}  # also from a directory further up: kvm-intel-y += vmx/vmx.o
+        if "/" in inside:
+            below = inside.partition("/")[0] + "/"
+            goals |= {below, f"{below}built-in.a", f"{below}lib.a"}
+        found |= _deciding_here(text.replace("\\\n", " "), goals, set())
     return frozenset(found)
 
 
-def _deciding_here(text: str, goal: str, seen: set[str]) -> set[str]:
-    """Options in one makefile that bring ``goal`` into what it builds, maybe by way of an object of several files."""
+def _deciding_here(text: str, goals: set[str], seen: set[str]) -> set[str]:
+    """Options in a makefile that bring one of ``goals`` into what it builds, maybe by way of an object of several files."""
     found: set[str] = set()
     for prefix, options, listed in _lists(text):
-        if goal not in listed and f"{goal}o" not in listed:  # a directory is also listed by the archive in it
+        if goals.isdisjoint(listed):
             continue
         found |= options
         if prefix not in _LISTS and f"{prefix}.o" not in seen:
             seen.add(f"{prefix}.o")
-            found |= _deciding_here(text, f"{prefix}.o", seen)
+            found |= _deciding_here(text, {f"{prefix}.o"}, seen)
     return found
 
 
