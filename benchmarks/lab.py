@@ -1,11 +1,12 @@
 """What a step costs: ours against two ways to do the same by hand, on the same 12-step bisection of the demo's history.
 
-Run: ``python -m benchmarks.lab [--clean-every 3] [--keep DIR]``, on an idle machine; half an hour on two cores. The
+Run: ``python -m benchmarks.lab [--clean-every 3] [--warm DIR] [--keep DIR]``, on an idle machine; half an hour on two cores. The
 walk is that of bug (a), seed 1: the start, the releases below it until one is good, then what ``git bisect`` asks for.
 Each way has a clone and asks git itself; a step is: switch to the revision, build, run the reproducer until a crash or
 RUNS times.
 
-- ours: ``Builder`` (nearest place, compile cache), two machines at a time. Everything begins empty.
+- ours: ``Builder`` (nearest place, compile cache), two machines at a time. Everything begins empty, but for the
+  compile cache if ``--warm`` names one to begin with.
 - incremental: ``git checkout`` in one tree, ``make olddefconfig bzImage`` in it, no compile cache, one boot after the
   other. It is driven as ``git bisect run`` would, without the seconds that a script would take to start.
 - clean: the same with ``make distclean`` first, at every third revision (their median stands for all).
@@ -237,12 +238,15 @@ def main() -> None:
     """Measure all three ways and print a line a step, then the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clean-every", type=int, default=3, help="measure the clean way at every so many steps")
+    parser.add_argument("--warm", type=Path, help="compile cache that ours begins with a copy of")
     parser.add_argument("--keep", type=Path, help="directory to work in; the demo in it is kept")
     wanted = parser.parse_args()
     scratch = Path(tempfile.mkdtemp(dir=wanted.keep))
     try:
         made = make_demo(wanted.keep / "demo" if wanted.keep else scratch / "demo", 1)
         case = made.cases["a"]
+        if wanted.warm:
+            shutil.copytree(wanted.warm, scratch / "ccache")
         steps, culprits, how = take_turns(scratch, made, case, wanted.clean_every)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
