@@ -2,8 +2,8 @@
 
 Run: ``python -m benchmarks.lab [--clean-every 3] [--warm DIR] [--keep DIR]``, on an idle machine; half an hour on two
 cores. The walk is that of bug (a), seed 1: the start, the releases below it until one is good, then what ``git bisect``
-asks for. Each way has a clone and asks git itself; a step is: switch to the revision, build, run the reproducer until a crash or
-RUNS times.
+asks for. Each way has a clone and asks git itself; a step is: switch to the revision, build, run the reproducer until a
+crash or RUNS times.
 
 - ours: ``Builder`` (nearest place, compile cache), two machines at a time. Everything begins empty, but for the
   compile cache if ``--warm`` names one to begin with.
