@@ -57,6 +57,9 @@ class Machine(BaseModel):
     )
     ssh_key: Path | None = Field(default=None, description="key for root of the image; without: no password")
     root: str = Field(default="", description="root device of the image; empty: /dev/vda or its first partition")
+    snapshot: int = Field(
+        default=0, ge=0, le=1000, description="runs that share one boot; 0: every run boots (docs/lab.md: when it pays)"
+    )
     keep: bool = Field(default=False, description="leave the first machine that shows the bug, for gdb")
     parallel: int = Field(
         default=0, ge=0, le=256, description="machines at a time; 0: as many as the host's cores and memory allow"

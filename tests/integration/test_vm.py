@@ -23,10 +23,12 @@ from firstbad.vm import (
     Acceleration,
     MachineConfig,
     MachineRun,
+    Snapshot,
     build_initramfs,
     end_kept,
     probe_acceleration,
     run_machine,
+    take_snapshot,
 )
 
 KERNEL = ""  # set by the fixture below
@@ -271,6 +273,30 @@ def alive(group: int) -> bool:
             if own == str(group) and state != "Z":
                 return True
     return False
+
+
+def test_runs_from_a_snapshot(cache: Path) -> None:
+    config, initramfs = MachineConfig(run_seconds=4, snapshot=3), build_initramfs(cache)
+    taken = take_snapshot(Path(KERNEL), initramfs, config, TCG, cache / "state", crash_sign=lambda _: False)
+    assert isinstance(taken, Snapshot), taken
+    ends = []
+    for source in (ENDS, PANICS, ENDS):
+        file = cache / "snapshot.c"
+        file.write_text(f"#define _GNU_SOURCE\n{INCLUDES}\n{source}")
+        payload = prepare(file, cache).payload()
+        seen = run_machine(
+            Path(KERNEL), initramfs, payload, config, TCG, crash_sign=lambda _: False, snapshot=taken
+        )  # fmt: skip
+        assert seen.group == taken.name
+        ends.append((seen.ended, seen.exit_status))
+    assert ends == [("finished", 3), ("panic", None), ("finished", 3)]
+    assert isinstance(
+        take_snapshot(
+            Path(KERNEL), initramfs, MachineConfig(snapshot=2, append="rdinit=/none init=/none"), TCG, cache / "no",
+            crash_sign=lambda _: False,
+        ),
+        MachineRun,
+    )  # fmt: skip
 
 
 def test_kill_9_takes_the_machine_along(cache: Path) -> None:

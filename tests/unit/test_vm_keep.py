@@ -73,7 +73,7 @@ def test_a_machine_that_crashed_is_left(qemu, tmp_path):
 
 
 def test_one_that_can_not_be_stopped_is_ended(qemu, tmp_path, monkeypatch):
-    monkeypatch.setattr("firstbad.vm.keep._ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr("firstbad.vm.monitor.ANSWER_SECONDS", 1.0)
     assert play(tmp_path, "deaf").kept is None
 
 

@@ -1,5 +1,7 @@
 """Builds and machines on this host, by threads."""
 
+import os
+import shutil
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +15,16 @@ from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
 from firstbad.repro import Reproducer
-from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceleration, run_machine
+from firstbad.vm import (
+    Acceleration,
+    MachineRun,
+    Pool,
+    Snapshot,
+    build_initramfs,
+    probe_acceleration,
+    run_machine,
+    take_snapshot,
+)
 
 
 class LocalEngine:
@@ -31,6 +42,7 @@ class LocalEngine:
         self._initramfs = build_initramfs(home.machines, arch=self._arch)
         self._spec = replace(spec, config=spec.config + reproducer.config)
         self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
+        self._snapshots = _pool(home.machines)
         self._cancel = threading.Event()
         self._builds = ThreadPoolExecutor(1, "build")
         self._runs = ThreadPoolExecutor(self.machines, "machine")
@@ -62,7 +74,20 @@ class LocalEngine:
     def _run(self, request: RunRequest) -> MachineRun:
         acceleration = self.probe(request.kernel)
         request.console.parent.mkdir(parents=True, exist_ok=True)
-        run = run_machine(
+        machine = request.machine
+        shared = machine.snapshot > 1 and acceleration.name != "uml" and not (machine.disk or machine.keep)
+        if not shared or machine.watched:
+            return self._looked_over(self._once(replace(request, machine=replace(machine, snapshot=0)), acceleration))
+        # A run that is ended earlier, or one of another revision, is another machine only by its limits.
+        key = (request.kernel, replace(machine, run_seconds=0))
+        with self._snapshots.lent(key, machine.snapshot, lambda path: self._taken(request, acceleration, path)) as got:
+            if isinstance(got, MachineRun):
+                request.console.write_bytes(got.console)
+                return got
+            return self._looked_over(self._once(request, acceleration, got))
+
+    def _once(self, request: RunRequest, acceleration: Acceleration, snapshot: Snapshot | None = None) -> MachineRun:
+        return run_machine(
             request.kernel,
             self._initramfs,
             self._payload,
@@ -71,8 +96,19 @@ class LocalEngine:
             crash_sign=first_sign,
             console_path=request.console,
             cancel=self._cancel,
+            snapshot=snapshot,
         )
-        return self._looked_over(run)
+
+    def _taken(self, request: RunRequest, acceleration: Acceleration, path: Path) -> Snapshot | MachineRun:
+        return take_snapshot(
+            request.kernel,
+            self._initramfs,
+            request.machine,
+            acceleration,
+            path,
+            crash_sign=first_sign,
+            cancel=self._cancel,
+        )
 
     def _looked_over(self, run: MachineRun) -> MachineRun:
         """A run that ended in peace but did not run the reproducer is no clean run."""
@@ -85,4 +121,13 @@ class LocalEngine:
         """End builds and machines that are under way."""
         self._cancel.set()
         self._runs.shutdown(wait=True, cancel_futures=True)
+        self._snapshots.clear()
         self._builds.shutdown(wait=True, cancel_futures=True)
+
+
+def _pool(directory: Path) -> Pool:
+    """Snapshots of this process, in a directory of its own; those of processes that were killed are removed."""
+    for left in directory.glob("snapshots-*"):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return Pool(directory / f"snapshots-{os.getpid()}")

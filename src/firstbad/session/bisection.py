@@ -43,6 +43,8 @@ from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
 from firstbad.vm import Disk, MachineConfig, MachineRun, capacity, end_kept
 
+# What the crash rate is learned from, and what proves the answer: nothing may tie these runs together.
+FRESH_BOOTS = ("initial", "confirm", "test")
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
 
@@ -305,6 +307,8 @@ class Bisection:
             )
 
         machine = replace(self.machine(step.seconds), watched=aim.watched)
+        if step.phase not in FRESH_BOOTS:
+            machine = replace(machine, snapshot=self.job.machine.snapshot)
         self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
 
     @cached_property

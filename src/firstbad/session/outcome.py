@@ -32,6 +32,8 @@ class Run:
     """A clean run that was ended before its full length."""
     reached: Reached = None
     """Whether a clean run came to the code of the crash; ``absent``: it does not exist there; None: not known."""
+    group: str = ""
+    """Runs with the same group began in the same state, from one snapshot; empty: it booted for itself."""
 
     def verdict(self) -> str:
         """The run as a bisection log says it."""
@@ -102,6 +104,7 @@ def run_event(run: Run, done: MachineRun, wall: float) -> dict[str, Any]:
         "boot_seconds": round(done.boot_seconds, 3),
         "run_seconds": round(done.run_seconds, 3),
         "ended": done.ended,
+        **({"group": done.group} if done.group else {}),
         **to_event(run),
     }
 
@@ -135,4 +138,5 @@ def from_event(data: dict[str, Any]) -> Run:
         data.get("run_seconds", 0.0),
         data.get("cut", False),
         data.get("reached"),
+        data.get("group", ""),
     )

@@ -21,6 +21,32 @@ LOST_RUNS = 20
 ASTRAY_RUNS = 5
 
 
+# How alike two runs of one snapshot are, beyond what the revision makes them: 0 independent, 1 the same run twice.
+# Cautious: docs/lab.md says what was measured.
+SNAPSHOT_CORRELATION = 0.3
+
+
+@dataclass
+class Group:
+    """The runs of one snapshot: they began in the same state."""
+
+    crashes: int = 0
+    clean: int = 0
+    cut: list[float] = field(default_factory=list)
+
+    @property
+    def share(self) -> float:
+        """What one of its runs is worth, in independent ones: 1 / (1 + (n - 1) rho), the design effect of a cluster
+        sample (Kish, Survey Sampling, 1965)."""
+        runs = self.crashes + self.clean + len(self.cut)
+        return 1.0 / (1.0 + (runs - 1) * SNAPSHOT_CORRELATION)
+
+    @property
+    def repeated(self) -> int:
+        """Crashes that only repeat another one."""
+        return self.crashes - max(1, round(self.crashes * self.share)) if self.crashes else 0
+
+
 @dataclass
 class Tally:
     """What the runs of one revision said."""
@@ -35,9 +61,17 @@ class Tally:
     reached: int = 0  # of the clean ones, those known to have come to the crash's code
     unreached: int = 0  # clean runs known not to have come there; they are not in ``clean`` or ``cut``
     absent: bool = False  # the crash's code does not exist here
+    groups: dict[str, Group] = field(default_factory=dict)  # runs of snapshots, which are counted above too
 
     def add(self, run: Run) -> None:
         """Count one run."""
+        group = self.groups.setdefault(run.group, Group()) if run.group else Group()
+        group.crashes += run.outcome == "crash"
+        if run.outcome == "ok" and run.reached is not False:
+            if run.cut:
+                group.cut.append(run.seconds)
+            else:
+                group.clean += 1
         if run.outcome == "ok":
             self._add_clean(run)
             return
@@ -73,19 +107,27 @@ class Tally:
         """The counts as the belief takes them; ``exposure`` says what a run that was ended early is worth.
 
         Where most clean runs did not come near the crash's code, those that did say nothing either: what keeps the
-        others away may keep the bug from showing in them too.
+        others away may keep the bug from showing in them too. Runs of one snapshot are worth less each, the more they
+        are (:class:`Group`).
         """
         if self.astray:
             return Evidence(lost=self.total)
-        return Evidence(
-            self.crashes,
-            self.clean,
+        groups = list(self.groups.values())
+        alone = Counter(self.cut) - Counter(seconds for group in groups for seconds in group.cut)
+        found = Evidence(
+            self.crashes - sum(group.repeated for group in groups),
+            self.clean - sum(group.clean for group in groups),
             self.lost + self.infra,
-            exposure.shares(self.cut),
+            exposure.shares(list(alone.elements())),
             self.reached,
             self.unreached,
             self.absent,
         )
+        for group in groups:
+            clean = ((group.share, group.clean),) if group.clean else ()
+            cut = tuple((share * group.share, runs) for share, runs in exposure.shares(group.cut))
+            found = found.plus(Evidence(cut=clean)).plus(Evidence(cut=cut))
+        return found
 
     @property
     def total(self) -> int:

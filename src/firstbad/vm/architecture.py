@@ -76,6 +76,10 @@ threads, which are mostly never touched."""
 DISK_WRITES_MB = 8 << 10
 """MiB that a machine may write to its disk in one run."""
 
+SNAPSHOT_MB = 1 << 10
+"""MiB that a machine's state may take beside its memory."""
+_MONITOR = "-chardev socket,id=monitor,fd={} -mon chardev=monitor,mode=control"
+
 _ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,thread=multi"}
 
 
@@ -88,6 +92,8 @@ def qemu_command(
     debug: int | None = None,
     ssh_port: int = 0,
     keep: Keeper | None = None,
+    monitor: int | None = None,
+    incoming: int | None = None,
 ) -> list[str]:
     """QEMU's command line: console on stdout, control port on the inherited socket ``control`` (its number), and its
     debug stub on the socket ``debug``, if any. A machine with a disk has no control port, but sshd at ``ssh_port``.
@@ -110,6 +116,8 @@ def qemu_command(
     first = initramfs if disk is None else disk.initramfs
     # What a machine with a disk writes goes to a file that has no name.
     written = DISK_WRITES_MB << 20 if disk else 0
+    if config.snapshot > 1 and incoming is None:
+        written = (config.memory_mb + SNAPSHOT_MB) << 20
     return [
         *(keep.wrapper if keep else ("setpriv", "--pdeathsig", "KILL", "--")),
         # A guest may find a way to make QEMU write or grow: it writes no file, and its addresses are bounded.
@@ -129,6 +137,8 @@ def qemu_command(
         *(disk_options(disk, ssh_port) if disk else _control_port(machine, control)),
         *(("-chardev", f"socket,id=debug,fd={debug}", "-gdb", "chardev:debug") if debug is not None else ()),
         *(keep.options() if keep else ()),
+        *(_MONITOR.format(monitor).split() if monitor is not None else ()),
+        *(("-incoming", f"fd:{incoming}") if incoming is not None else ()),
     ]
 
 

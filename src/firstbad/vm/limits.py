@@ -61,6 +61,8 @@ class MachineConfig:
     answer_seconds: float = 10
     watched: Watched | None = None
     disk: Disk | None = None
+    snapshot: int = 0
+    """So many runs share one boot; 0 and 1: none do."""
     keep: bool = False
     """If it crashes or hangs: leave it as it is, stopped, with a debug port (see :class:`Kept`)."""
 
@@ -71,6 +73,15 @@ class Kept:
 
     pid: int
     gdb: Path
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A booted machine in a file; ``name`` is the group of its runs, ``place`` where its kernel lies."""
+
+    path: Path
+    name: str
+    place: int | None = None
 
 
 @dataclass(frozen=True)
@@ -107,3 +118,5 @@ class MachineRun:
     ran: Mapping[str, bool] = field(default_factory=dict)
     calls: frozenset[tuple[int, str, int]] = frozenset()
     kept: Kept | None = None
+    group: str = ""
+    """Runs with the same group began in the same state."""

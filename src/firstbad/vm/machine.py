@@ -18,8 +18,9 @@ from firstbad.vm.architecture import architecture
 from firstbad.vm.console import Console
 from firstbad.vm.control import Control
 from firstbad.vm.ends import KVM_ERROR, Facts, Stop, classify, printable
-from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun
+from firstbad.vm.limits import Acceleration, Ended, MachineConfig, MachineRun, Snapshot
 from firstbad.vm.qemu import Qemu, started
+from firstbad.vm.snapshot import save
 from firstbad.vm.uml import packed
 from firstbad.vm.watches import DebugError, Watches
 
@@ -47,8 +48,9 @@ def run_machine(
     crash_sign: Callable[[bytes], bool],
     console_path: Path | None = None,
     cancel: threading.Event | None = None,
+    snapshot: Snapshot | None = None,
 ) -> MachineRun:
-    """Boots ``kernel``, runs ``payload`` and returns what was seen.
+    """Boots ``kernel``, or goes on from a ``snapshot`` of it, runs ``payload`` and returns what was seen.
 
     ``crash_sign`` is asked about each new piece of the console (whole lines, with up to 4 KiB before them);
     the run ends at the first crash. ``console_path`` receives the console as it is printed. Blocks for at
@@ -65,15 +67,18 @@ def run_machine(
             initramfs, payload = stack.enter_context(packed(initramfs, payload))
         frames = protocol.frames_of(payload)
         console = stack.enter_context(Console(crash_sign, console_path))
-        qemu = stack.enter_context(started(kernel, initramfs, config, acceleration, payload))
+        qemu = stack.enter_context(started(kernel, initramfs, config, acceleration, payload, snapshot))
         if qemu.ssh is not None:
             frames = b""
         watch = _Watch(qemu, console, config, frames, cancel)
         if qemu.debug is not None and config.watched is not None:
             machine = architecture(config.arch)
             watch.watch(Watches(qemu.debug, config.watched, machine.pc, machine.watches.get(acceleration.name, 0)))
+        if snapshot is not None:
+            watch.go_on(snapshot)
         watch.run()
         seen = watch.result()
+        seen = replace(seen, group=snapshot.name if snapshot else "")
         if qemu.ssh is not None and qemu.ssh.trouble and not seen.booted:
             seen = replace(seen, detail=f"{seen.detail}; ssh: {printable(qemu.ssh.trouble)}")
         if qemu.keep is not None and seen.ended in _KEPT and qemu.process.poll() is None:
@@ -93,6 +98,31 @@ def boots(kernel: Path, initramfs: Path, config: MachineConfig, acceleration: Ac
         watch = _Watch(qemu, console, config, None, None)
         watch.run()
         return watch.result()
+
+
+def take_snapshot(
+    kernel: Path,
+    initramfs: Path,
+    config: MachineConfig,
+    acceleration: Acceleration,
+    path: Path,
+    *,
+    crash_sign: Callable[[bytes], bool],
+    cancel: threading.Event | None = None,
+) -> Snapshot | MachineRun:
+    """Boots a machine and writes its state to ``path``; how it ended where it did not come up.
+
+    ``config.snapshot`` must be greater than 1. Raises as ``run_machine`` does, and InfrastructureError where QEMU can't
+    save it.
+    """
+    with Console(crash_sign) as console, started(kernel, initramfs, config, acceleration) as qemu:
+        watch = _Watch(qemu, console, config, None, cancel)
+        watch.run()
+        seen = watch.result()
+        if seen.ended != "finished" or qemu.monitor is None:
+            return seen
+        save(qemu.monitor, path)
+        return Snapshot(path, path.name, watch.place)
 
 
 class _Phase(Enum):
@@ -148,12 +178,22 @@ class _Watch:
         """Before ``run``: which functions are to be noticed."""
         self._watches = watches
 
+    @property
+    def place(self) -> int | None:
+        """Where the kernel lies, if it told."""
+        return self._place
+
+    def go_on(self, snapshot: Snapshot) -> None:
+        """Before ``run``: the machine said all that is said at boot before the snapshot was taken."""
+        self._place = snapshot.place
+        self._hello()
+
     def run(self) -> None:
         """Watches until there is a reason to stop."""
         with self._selector:
             self._selector.register(self._qemu.console, selectors.EVENT_READ, self._read_console)
             self._selector.register(self._qemu.messages, selectors.EVENT_READ, self._read_messages)
-            self._selector.register(self._qemu.control, selectors.EVENT_READ, self._serve_control)
+            self._selector.register(self._qemu.control, self._control.events(), self._serve_control)
             while self._stop is None:
                 self._step()
                 self._look_again()
@@ -236,6 +276,9 @@ class _Watch:
 
     def _on_hello(self, text: bytes) -> None:
         protocol.release(text)
+        self._hello()
+
+    def _hello(self) -> None:
         if self._hello_at is not None:
             return
         self._hello_at = self._now
@@ -356,7 +399,7 @@ class _Watch:
 
     def _send(self, frames: bytes) -> None:
         self._control.send(frames)
-        if self._control.open:
+        if self._control.open and self._qemu.control in self._selector.get_map():
             self._selector.modify(self._qemu.control, self._control.events(), self._serve_control)
 
     def _forget(self, file: IO[bytes] | socket.socket) -> None:

@@ -16,7 +16,8 @@ from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.payload import Payload
 from firstbad.vm.architecture import architecture, qemu_command
 from firstbad.vm.keep import Keeper, keeper
-from firstbad.vm.limits import Acceleration, MachineConfig
+from firstbad.vm.limits import Acceleration, MachineConfig, Snapshot
+from firstbad.vm.monitor import Monitor
 from firstbad.vm.ssh import SshGuest, free_port
 from firstbad.vm.uml import uml_command
 
@@ -36,6 +37,7 @@ class Qemu:
     debug: socket.socket | None = None
     ssh: SshGuest | None = None
     keep: Keeper | None = None
+    monitor: Monitor | None = None
 
 
 @contextmanager
@@ -45,31 +47,48 @@ def started(
     config: MachineConfig,
     acceleration: Acceleration,
     payload: Payload | None = None,
+    snapshot: Snapshot | None = None,
 ) -> Iterator[Qemu]:
     """Starts QEMU for the length of a ``with`` block, which must stay in one thread.
 
     (The kernel kills QEMU when the thread that started it ends; so even ``kill -9`` of us leaves nothing.)
     The control socket is inherited, not named: no file to clean up. Raises NotFoundError when kernel,
     initramfs or QEMU is missing, InfrastructureError when no process can be started. A machine with a disk is given
-    ``payload`` from here: it has no init of ours that would ask for it.
+    ``payload`` from here: it has no init of ours that would ask for it. With a ``snapshot`` it is already up.
     """
     _check(kernel, initramfs, config)
     uml = acceleration.name == "uml"
     port, ssh = free_port() if config.disk else 0, None
     with ExitStack() as stack:
         ours, theirs = map(stack.enter_context, socket.socketpair())
-        keep = stack.enter_context(keeper()) if config.keep and not uml else None
+        asked, answers = map(stack.enter_context, socket.socketpair())
+        monitor = Monitor(asked)
+        keep = stack.enter_context(keeper(monitor)) if config.keep and not uml else None
+        saved = stack.enter_context(snapshot.path.open("rb")).fileno() if snapshot else None
         # QEMU has one debug stub.
         watched = config.watched and not uml and keep is None
         debug, stub = map(stack.enter_context, socket.socketpair()) if watched else (None, None)
         inherited = [end for end in (theirs, stub) if end is not None]
-        numbers = [end.fileno() for end in (*inherited, *([keep.theirs] if keep else []))]
+        if keep or config.snapshot > 1:
+            inherited.append(answers)
+        numbers = [*(end.fileno() for end in inherited), *([saved] if saved is not None else [])]
         if uml:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstbad-", ignore_cleanup_errors=True))
             command = uml_command(kernel, initramfs, config, theirs.fileno(), Path(scratch))
         else:
             stub_number = stub.fileno() if stub is not None else None
-            command = qemu_command(kernel, initramfs, config, acceleration, theirs.fileno(), stub_number, port, keep)
+            command = qemu_command(
+                kernel,
+                initramfs,
+                config,
+                acceleration,
+                theirs.fileno(),
+                stub_number,
+                port,
+                keep,
+                answers.fileno() if answers in inherited else None,
+                saved,
+            )
         process = _spawn(command, numbers)
         for end in inherited:
             if end is not theirs or not config.disk:
@@ -82,7 +101,7 @@ def started(
             ours.setblocking(False)
             if config.disk and payload is not None:
                 ssh = stack.enter_context(SshGuest(theirs, port, config.disk, payload))
-            yield Qemu(process, process.stdout, process.stderr, ours, debug, ssh, keep)
+            yield Qemu(process, process.stdout, process.stderr, ours, debug, ssh, keep, monitor)
         finally:
             _end(process, keep is not None and keep.left)
 
