@@ -327,7 +327,7 @@ class Bisection:
     def _trace(self, commit: str, built: Built) -> dict[str, Any]:
         """One run for the results of the reproducer's system calls alone: it counts for nothing else."""
         machine = self.machine(TRACE_SECONDS)
-        machine = replace(machine, append=f"{machine.append} {TRACE}".strip(), keep=False)
+        machine = replace(machine, append=f"{machine.append} {TRACE}".strip(), keep=False, snapshot=0)
         path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-trace.txt"
         done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
         start = self.state.traces.get(self.question.start)
