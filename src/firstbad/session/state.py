@@ -96,7 +96,7 @@ class Tally:
         self.reached -= run.reached is True
         if run.reached is False:
             self.unreached -= 1
-            self._add_clean(replace(run, reached=None))
+            self.add(replace(run, reached=None))
 
     @property
     def useful(self) -> int:
