@@ -1,7 +1,6 @@
 """Signatures of real kernels: equal wherever and however a commit is built, different when its code is.
 
-Two compile caches that never exchange an object: the demo's, for incremental builds, and that of clean builds. So
-what is found equal here was compiled twice.
+Two compile caches that never exchange an object: what is found equal here was compiled twice.
 """
 
 import os
@@ -66,7 +65,7 @@ def test_equal_wherever_and_however_it_is_built(place, case, commits, tmp_path):
         return Builder(directory, Artifacts(tmp_path / f"{directory.name}-artifacts", 1 << 40), ccache)
 
     one = builder("one", place.ccache)
-    other = builder("other/directory/with/a/longer/name", place.ccache / "clean")
+    other = builder("other/directory/with/a/longer/name", place.root / "ccache-other")
     forth = {name: one.build(repo, named[name], spec).signature for name in ("comment", "parent", "constant")}
     back = {name: other.build(repo, named[name], spec).signature for name in ("constant", "parent")}
     clean = other.build(repo, named["parent"], spec, fresh="clean")

@@ -25,8 +25,8 @@ from firstbad.kernel.signature import signature
 _KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER")
 
 Fresh = Literal["", "clean", "full"]
-"""How much of earlier builds a build may use: "" everything; "clean" nothing but the objects that clean builds compiled
-of the same preprocessed text by the same compiler; "full" nothing, every file is compiled."""
+"""How much of earlier builds a build may use: "" everything; "clean" an object only if it was compiled of the same
+preprocessed text; "full" nothing, every file is compiled."""
 
 
 @dataclass(frozen=True)
@@ -264,15 +264,12 @@ class _Step:
         """ccache's settings, and none of the user's own.
 
         By default it looks up what a compilation read last time. A new header that is found earlier on the include
-        path goes unnoticed by that (ccache's manual says so) as by make; a fresh build always runs the preprocessor.
+        path goes unnoticed by that (ccache's manual says so) as by make: a clean build always runs the preprocessor.
         """
         if self.fresh == "full":
             return {"CCACHE_DISABLE": "1"}
-        env = {"CCACHE_CONFIGPATH": "/dev/null"}
-        megabytes = self.builder.limit_bytes // 1_000_000
+        env = {"CCACHE_CONFIGPATH": "/dev/null", "CCACHE_DIR": str(self.builder.ccache)}
+        env["CCACHE_MAXSIZE"] = f"{self.builder.limit_bytes // 1_000_000}M"
         if self.maps:
             env["CCACHE_BASEDIR"] = str(self.place.directory)
-        if self.fresh:
-            clean = {"CCACHE_NODIRECT": "1", "CCACHE_COMPILERCHECK": "content"}
-            return env | clean | {"CCACHE_DIR": f"{self.builder.ccache}/clean", "CCACHE_MAXSIZE": f"{megabytes // 4}M"}
-        return env | {"CCACHE_DIR": str(self.builder.ccache), "CCACHE_MAXSIZE": f"{megabytes * 3 // 4}M"}
+        return env | ({"CCACHE_NODIRECT": "1"} if self.fresh else {})
