@@ -60,6 +60,7 @@ class ConfigLab:
     acceleration: object = None
     kernels: dict = field(default_factory=dict)
     tested: list = field(default_factory=list)
+    known: dict = field(default_factory=dict)
 
     def build(self, request):
         title = next(title for title, commit in self.history.commits.items() if commit == request.commit)
@@ -80,11 +81,18 @@ class ConfigLab:
         self.tested.append((title, config))
         if config == "baseline-skip":
             return done(MachineRun("boot-failed", False, b"[ 0.0] nothing\n", None, 1, 0, "no sign of life"))
-        repo, introduced = Repo(self.history.path), self.row["introduced"]
-        has_bug = introduced is None or repo.is_ancestor(self.history.commits[introduced], self.history.commits[title])
-        if config in CRASHES_WITH and has_bug:
+        if config in CRASHES_WITH and self.has_bug(title):
             return done(MachineRun("panic", True, OOPS.replace("FUNC", "bug").encode(), None, 1, 0.5, ""))
         return done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))
+
+    def has_bug(self, title):
+        introduced = self.row["introduced"]
+        if introduced is None:
+            return True
+        if title not in self.known:
+            commits = self.history.commits
+            self.known[title] = Repo(self.history.path).is_ancestor(commits[introduced], commits[title])
+        return self.known[title]
 
     def close(self):
         pass

@@ -11,7 +11,6 @@ from tests.support.histories import History
 from tests.support.lab import OOPS, WARNING
 
 from firstbad.errors import UserError
-from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import make_job
 from firstbad.kernel.artifacts import Built
@@ -75,7 +74,7 @@ class ConfigLab:
         draw = int.from_bytes(hashlib.sha256(f"lab {request.console.name}".encode()).digest()[:4], "big") / 2**32
         if self.stranger(on):
             return done(MachineRun("panic", True, WARNING.encode(), None, 1, 0.5, ""))
-        bad = Repo(self.history.path).is_ancestor(self.history.commits["c7"], commit)
+        bad = list(self.history.commits.values()).index(commit) >= 7
         if bad and draw < self.crashes(on):
             return done(MachineRun("panic", True, self.oops.encode(), None, 1, 0.5, ""))
         return done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))

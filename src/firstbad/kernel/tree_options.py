@@ -48,7 +48,7 @@ def deciding(file: str, read: Read) -> frozenset[str]:
 
 
 def _deciding_here(text: str, goals: set[str], seen: set[str]) -> set[str]:
-    """Options in a makefile that bring one of ``goals`` into what it builds, maybe by way of an object of several files."""
+    """Options in a makefile that bring one of ``goals`` into what it builds, also as a part of another object."""
     found: set[str] = set()
     for prefix, options, listed in _lists(text):
         if goals.isdisjoint(listed):
