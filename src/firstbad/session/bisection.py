@@ -172,6 +172,7 @@ class Bisection:
                 while self.state.finished is None:
                     if self._config_is_open():
                         ConfigSearch(self, self.minimizer).choose()
+                        self._catch_up()
                         continue
                     step = self.decider.propose(self.state)
                     if not isinstance(step, Finish):
@@ -433,18 +434,28 @@ class Bisection:
                 stack = stack_of(run.report, text, alike).to_event()
                 known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
                 self.record("crash", known)
-                # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.
-                plain = self.job.bug.kind == "crash" and not self.job.machine.image
-                if self.job.reach and plain and stack["functions"] and commit == self.question.start:
-                    self._trace(commit, built)
+                if commit == self.question.start:
+                    self._trace_start(built)
                 return
 
+    def _trace_start(self, built: Built | None = None) -> None:
+        """What the reproducer's system calls return at the start commit, where that will be asked."""
+        start, crash = self.question.start, self.state.crash
+        # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.
+        plain = self.job.bug.kind == "crash" and not self.job.machine.image
+        if self.job.reach and plain and crash and crash.get("functions") and start not in self.state.traces:
+            self._trace(start, built or self.make(self.request(start)))
+
     def _catch_up(self) -> None:
-        """Learn what a session that was killed right after the start's last run did not come to say."""
+        """Learn what a session that was killed right after the start's last run did not come to say, and what has to be
+        learned again with another configuration."""
         start = self.question.start
-        known = start in self.state.builds and self.decider.start_is_known(self.state)
-        if known and (self.state.bug is None or self.state.crash is None):
+        if start not in self.state.builds or not self.decider.start_is_known(self.state):
+            return
+        if self.state.bug is None or self.state.crash is None:
             self._learn_bug(start, self.make(self.request(start)))
+        if any(run.outcome == "crash" for test in self.state.tests if test.commit == start for run in test.runs):
+            self._trace_start()
 
     def _symbolized(self, run: Run, built: Built) -> str:
         assert run.report is not None  # noqa: S101 - the caller looked

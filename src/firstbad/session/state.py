@@ -406,7 +406,7 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
         Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"})
     ]
     state.builds, state.tallies, state.same = {start: trial.build}, {start: trial.tally}, {}
-    state.verified = {}
+    state.verified, state.traces, state.aims = {}, {}, {}
     said = [run for run in trial.runs if run.outcome in ("ok", "crash", "other")]
     state.run_seconds = [run.seconds for run in said]
     state.crash_seconds = [run.seconds for run in trial.runs if run.outcome == "crash"]
