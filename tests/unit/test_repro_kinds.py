@@ -198,6 +198,8 @@ def test_flags_are_those_that_the_revision_knows() -> None:
             11.0,
             "executor failed 11",
         ),
+        (None, b"executed programs: 0\nexecutor failed, retrying\n", 2.0, "did not run: executor failed, retrying"),
+        (None, b"executor failed, retrying\nCALL 0: signal 0, coverage 0 errno 22\n", 2.0, ""),
         (1, b"", 1.0, "exit status 1"),
     ],
 )

@@ -51,13 +51,17 @@ def files(source: Path, built: Syzkaller) -> tuple[tuple[str, Path], ...]:
 def fault(exit_status: int | None, output: bytes, seconds: float) -> str:
     """Why a run without a crash says nothing, empty if it does: the program was not executed.
 
-    syz-execprog goes on trying when its executor fails, and says so last of all.
+    ``output`` is the end of what syz-execprog printed. It goes on trying when its executor fails, so a failure beside
+    calls that were made is none.
     """
-    for line in output.decode(errors="replace").splitlines():
-        if any(words in line for words in facts()["failures"]):
-            return f"the syz program did not run: {line.strip()[:200]}"
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
+    failed = next((line for line in lines if any(words in line for words in facts()["failures"])), "")
     if exit_status:
-        return f"syz-execprog failed with exit status {exit_status}"
+        return f"syz-execprog failed with exit status {exit_status}: {(failed or 'it said nothing')[:200]}"
+    if any(facts()["executed"] in line for line in lines):
+        return ""
+    if failed:
+        return f"the syz program did not run: {failed[:200]}"
     counts = _EXECUTED.findall(output)
     if exit_status is None and counts and int(counts[-1]) == 0 and seconds >= _SURE_SECONDS:
         return "syz-execprog executed no program in all the time"
