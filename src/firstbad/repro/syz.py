@@ -55,7 +55,7 @@ def fault(exit_status: int | None, output: bytes, seconds: float) -> str:
     calls that were made is none.
     """
     lines = [line.strip() for line in output.decode(errors="replace").splitlines()]
-    failed = next((line for line in lines if any(words in line for words in facts()["failures"])), "")
+    failed = next((line for words in facts()["failures"] for line in lines if words in line), "")
     if exit_status:
         return f"syz-execprog failed with exit status {exit_status}: {(failed or 'it said nothing')[:200]}"
     if any(facts()["executed"] in line for line in lines):
