@@ -52,7 +52,7 @@
 #define COMMAND_LONGEST 65536
 #define WORDS_MOST 256
 #define OUTPUT_KEPT 4096
-#define PORT_WAIT_MS 20000
+#define PORT_WAIT_SECONDS 20
 #define STOPS_AT_ONCE 100
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 #define LEAK_MIN_AGE_MS 5100 /* mm/kmemleak.c, MSECS_MIN_AGE: nothing younger is reported */
@@ -219,12 +219,21 @@ static int find_port(void)
 	return fd;
 }
 
+static time_t uptime(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
 /* Ports are announced by a work item after the driver's probe: they may come later than us. */
 static void wait_for_port(void)
 {
 	struct timespec pause_between = {.tv_nsec = 2000000};
 
-	for (int waited = 0; waited < PORT_WAIT_MS; waited += 2) {
+	/* By the clock: an emulated machine may take many times longer for each look than for the pause. */
+	for (time_t end = uptime() + PORT_WAIT_SECONDS; uptime() < end;) {
 		port = find_port();
 		if (port >= 0)
 			return;
@@ -529,14 +538,6 @@ static int parameter(const char *name)
 	char text[16];
 
 	return parameter_text(name, text, sizeof text) ? atoi(text) : 0;
-}
-
-static time_t uptime(void)
-{
-	struct timespec now = {0};
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
 }
 
 static void wait_ms(long milliseconds)
