@@ -148,7 +148,7 @@ class _Step:
         if not self.place.directory.exists():
             places.drop(self.builder.directory, limit)
         empty = self.place.begin(like)
-        built = self._build_artifact(key)
+        built = self._build_artifact(key, errors=empty)
         if built.error and not empty:
             # It may be what is left of another revision that doesn't fit.
             self.place.wipe()
@@ -182,7 +182,8 @@ class _Step:
         done = repo.run("diff-tree", "-r", "-z", "--name-only", "--end-of-options", tree, now, check=False)
         return None if done.returncode else set(done.stdout.decode("utf-8", "replace").split("\0"))
 
-    def _build_artifact(self, key: str) -> Built:
+    def _build_artifact(self, key: str, errors: bool = True) -> Built:
+        """Build and keep what came of it; an error only if ``errors``."""
         for left in self.builder.directory.glob("new-*"):  # by an owner that was killed: the lock is ours
             shutil.rmtree(left, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
@@ -199,7 +200,7 @@ class _Step:
                 arch=self.arch.name,
                 image=Path(self.arch.image).name,
             )
-            return self.builder.artifacts.put(built, made)
+            return self.builder.artifacts.put(built, made) if errors or not error else built
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
