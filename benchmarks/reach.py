@@ -1,6 +1,9 @@
-"""Does watching functions change what is tested? The demo's race with and without, by turns, and what it costs a run.
+"""Does looking at what is reached change what is tested? The demo's race with and without, by turns.
 
-    FIRSTBAD_HOME=... python -m benchmarks.reach --rows FILE [--boots 500] [--seed 1] [--case c]
+With `--how session` the boots of the arm "on" are made as a session makes them: not watched, but every fifth comes after a
+probe of its own, which is watched and counts for nothing. With `--how watched` those that count are watched themselves.
+
+    FIRSTBAD_HOME=... python -m benchmarks.reach --rows FILE [--how session] [--boots 500] [--seed 1] [--case c]
 
 Prints one JSON object: crashes of each arm, the difference of their rates with its 95% interval (Newcombe 1998,
 method 10), and medians of boot, clean run and time to the crash in seconds.
@@ -28,7 +31,8 @@ from firstbad.session.bisection import make_engine
 from firstbad.session.reach import reached, stack_of
 from firstbad.vm import MachineConfig, MachineRun, build_initramfs, run_machine
 
-ARMS = ("unwatched", "watched")
+ARMS = ("off", "on")
+PROBE_EVERY = 5
 CRASHED, CLEAN = ("panic", "crash"), ("finished", "timeout")
 
 
@@ -110,6 +114,7 @@ def arm(rows: list[Row]) -> dict[str, object]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--how", choices=("session", "watched"), default="session")
     parser.add_argument("--case", default="c")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--boots", type=int, default=500, help="of each arm")
@@ -121,7 +126,9 @@ def main() -> None:
 
     def one(number: int) -> None:
         which = ARMS[number % 2]
-        run = bench.run(aim if which == "watched" else None)
+        if which == "on" and wanted.how == "session" and number // 2 % PROBE_EVERY == 0:
+            bench.run(aim)
+        run = bench.run(aim if which == "on" and wanted.how == "watched" else None)
         with wanted.rows.open("a") as rows:
             row = (which, run.ended, run.boot_seconds, run.run_seconds, dict(run.ran), os.getloadavg()[0])
             rows.write(json.dumps(row) + "\n")
@@ -134,7 +141,7 @@ def main() -> None:
     runs = {name: [row for row in done if row.arm == name] for name in ARMS}
     arms = {name: arm(rows) for name, rows in runs.items()}
     hits = [(sum(row.ended in CRASHED for row in runs[name]), len(runs[name])) for name in ARMS[::-1]]
-    said = [reached(row.ran, aim.functions) for row in runs["watched"] if row.ended in CLEAN]
+    said = [reached(row.ran, aim.functions) for row in runs["on"] if row.ended in CLEAN]
     answer = {
         "case": bench.case.name,
         "watched": list(aim.watched.functions),

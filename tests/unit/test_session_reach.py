@@ -15,7 +15,7 @@ from firstbad.kernel.artifacts import Built
 from firstbad.session import bisection_log
 from firstbad.session.aim import Aim, Aims
 from firstbad.session.outcome import Run
-from firstbad.session.reach import Stack, from_event, in_order, reach_line, reached, stack_of
+from firstbad.session.reach import Stack, from_event, in_order, probed, reach_line, reached, stack_of
 from firstbad.session.source import Source
 from firstbad.session.state import State, apply
 from firstbad.session.state import Test as Tested
@@ -108,6 +108,21 @@ def test_what_a_clean_run_says(ran, says):
 def test_the_line_of_the_log(clean, aim, line):
     runs = [Run("ok", reached=one) for one in clean] + [Run("crash", "title")]
     assert reach_line({"functions": ["foo", "bar"], **aim}, runs) == line
+
+
+@pytest.mark.parametrize(
+    ("heard", "away", "says"),
+    [
+        ([True], [], True),
+        ([False, True], [], True),
+        ([False, False, False], [], False),
+        ([False, None], [], None),
+        ([None], ["socket fails"], False),
+        ([True], ["socket fails"], None),
+    ],
+)
+def test_what_the_probes_of_a_revision_say(heard, away, says):
+    assert probed({"heard": heard, "away": away}) is says
 
 
 def test_no_line_where_nothing_is_known():
@@ -293,9 +308,9 @@ def test_runs_whose_calls_can_not_work_say_nothing(place, tmp_path):  # noqa: F8
     after = [run.get("reached") for run in runs if has("c4")(run["commit"])]
     assert set(before) <= {False}
     assert set(after) == {None}
-    traces = [event.data["commit"] for event in store.events(number) if event.kind == "trace"]
-    assert len(traces) == len(set(traces)), "one trace a revision"
-    assert traces[0] == made.commits["c11"]
+    probes = [event.data["commit"] for event in store.events(number) if event.kind == "probe"]
+    assert len(probes) == len(set(probes)), "a revision is probed once"
+    assert probes[0] == made.commits["c11"]
     if before:
         text = bisection_log(store.job(number).job, store.events(number))
         assert "(1f) fails with EAFNOSUPPORT" in text

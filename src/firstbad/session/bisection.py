@@ -26,7 +26,7 @@ from firstbad.kernel.fixes import fixes_for
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.aim import Aim, Aims
-from firstbad.session.calls import TRACE, TRACE_SECONDS, turned_away
+from firstbad.session.calls import PROBE_SECONDS, PROBES, TRACE, Calls, turned_away
 from firstbad.session.calls import from_event as calls_from
 from firstbad.session.calls import to_event as calls_event
 from firstbad.session.configuration import ConfigSearch, Minimizer
@@ -34,7 +34,7 @@ from firstbad.session.decide import Decider, Finish, Means, Step
 from firstbad.session.outcome import Reached, Run, run_event
 from firstbad.session.proof import Proof
 from firstbad.session.question import find_question, history_of
-from firstbad.session.reach import from_event, stack_of
+from firstbad.session.reach import from_event, probed, stack_of
 from firstbad.session.reproducer import make_reproducer
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
@@ -294,9 +294,9 @@ class Bisection:
         def judged(done: MachineRun, wall: float) -> Run:
             run = self.read(done, step.seconds)
             if run.outcome == "ok":
-                run = replace(run, reached=self._reached(aim, done, step.commit, built))
+                run = replace(run, reached=self._reached(aim, step.commit, built))
             elif run.outcome == "crash":
-                run = replace(run, reached=aim.reached(done))
+                run = replace(run, reached=aim.verdict)
             self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
             return run
 
@@ -307,7 +307,7 @@ class Bisection:
                 or step.commit in self.state.untestable()
             )
 
-        machine = replace(self.machine(step.seconds), watched=aim.watched)
+        machine = self.machine(step.seconds)
         if step.phase not in FRESH_BOOTS:
             machine = replace(machine, snapshot=self.job.machine.snapshot)
         self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
@@ -316,25 +316,34 @@ class Bisection:
     def _aims(self) -> Aims:
         return Aims(self.repo, (self.state.learned or {}).get("start", self.question.start))
 
-    def _reached(self, aim: Aim, done: MachineRun, commit: str, built: Built) -> Reached:
-        """What a clean run reached; where its calls can't have worked, that the guilty function ran says little."""
-        said = None if self.state.misled else aim.reached(done)
-        traced = self.state.traces.get(self.question.start)
-        if said not in (True, None) or not traced or not traced["calls"] or not aim.functions:
-            return said
-        away = (self.state.traces.get(commit) or self._trace(commit, built))["away"]
-        return said if not away else (None if said else False)
+    def _reached(self, aim: Aim, commit: str, built: Built) -> Reached:
+        """What a clean run of a revision reached, by the probes of that revision: a run that counts is not watched."""
+        if self.state.misled or aim.verdict is not None:
+            return None if self.state.misled else aim.verdict
+        start = self.state.probes.get(self.question.start)
+        if start is None or not aim.functions or not (aim.watched or start["calls"]):
+            return None
+        return probed(self.state.probes.get(commit) or self._probe(commit, aim, built))
 
-    def _trace(self, commit: str, built: Built) -> dict[str, Any]:
-        """One run for the results of the reproducer's system calls alone: it counts for nothing else."""
-        machine = self.machine(TRACE_SECONDS)
-        machine = replace(machine, append=f"{machine.append} {TRACE}".strip(), keep=False, snapshot=0)
-        path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-trace.txt"
-        done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
-        start = self.state.traces.get(self.question.start)
-        away = turned_away(calls_from(start["calls"]), done.calls) if start else []
-        data = {"commit": commit, "calls": calls_event(done.calls), "away": away[:20], "ended": done.ended}
-        self.record("trace", data)
+    def _probe(self, commit: str, aim: Aim, built: Built) -> dict[str, Any]:
+        """Runs that count for nothing: which functions run in them, and what the system calls return."""
+        seconds = max([PROBE_SECONDS, *(3 * one for one in self.state.crash_seconds)])
+        machine = self.machine(min(seconds, self.job.machine.run_seconds))
+        append = f"{machine.append} {TRACE}".strip()
+        machine = replace(machine, append=append, watched=aim.watched, keep=False, snapshot=0)
+        calls: Calls = frozenset()
+        heard: list[Reached] = []
+        while len(heard) < PROBES and not any(said is not False for said in heard):
+            path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-probe{len(heard)}.txt"
+            self.observer.activity(f"probing {commit[:12]}")
+            done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
+            calls |= done.calls
+            heard.append(aim.reached(done))
+        start = self.state.probes.get(self.question.start)
+        away = turned_away(calls_from(start["calls"]), calls) if start else []
+        crashed = self.read(done).outcome == "crash"
+        data = {"commit": commit, "heard": heard, "crashed": crashed, "calls": calls_event(calls), "away": away[:20]}
+        self.record("probe", data)
         return data
 
     def _aim(self, commit: str, built: Built) -> Aim:
@@ -435,16 +444,17 @@ class Bisection:
                 known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
                 self.record("crash", known)
                 if commit == self.question.start:
-                    self._trace_start(built)
+                    self._probe_start(built)
                 return
 
-    def _trace_start(self, built: Built | None = None) -> None:
-        """What the reproducer's system calls return at the start commit, where that will be asked."""
+    def _probe_start(self, built: Built | None = None) -> None:
+        """What is reached at the start commit, and what system calls return there, where that will be asked."""
         start, crash = self.question.start, self.state.crash
         # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.
         plain = self.job.bug.kind == "crash" and not self.job.machine.image
-        if self.job.reach and plain and crash and crash.get("functions") and start not in self.state.traces:
-            self._trace(start, built or self.make(self.request(start)))
+        if self.job.reach and plain and crash and crash.get("functions") and start not in self.state.probes:
+            built = built or self.make(self.request(start))
+            self._probe(start, self._aim(start, built), built)
 
     def _catch_up(self) -> None:
         """Learn what a session that was killed right after the start's last run did not come to say, and what has to be
@@ -455,7 +465,7 @@ class Bisection:
         if self.state.bug is None or self.state.crash is None:
             self._learn_bug(start, self.make(self.request(start)))
         if any(run.outcome == "crash" for test in self.state.tests if test.commit == start for run in test.runs):
-            self._trace_start()
+            self._probe_start()
 
     def _symbolized(self, run: Run, built: Built) -> str:
         assert run.report is not None  # noqa: S101 - the caller looked

@@ -14,8 +14,10 @@ Calls = frozenset[tuple[int, str, int]]
 
 TRACE = "firstbad.trace=1"
 """Kernel parameter by which our init follows the reproducer."""
-TRACE_SECONDS = 5.0
-"""Longest traced run: most reproducers repeat themselves."""
+PROBE_SECONDS = 5.0
+"""Length of a run that is made to see what is reached, where the crash takes no longer: most reproducers repeat."""
+PROBES = 3
+"""So many such runs must all have come nowhere near the crash's code before that is said of a revision."""
 
 _HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 

@@ -132,7 +132,7 @@ class _Renderer:
 
     def _reach(self, block: _Block) -> None:
         commit = block.data["commit"]
-        away = self.state.traces.get(commit, {}).get("away", [])
+        away = self.state.probes.get(commit, {}).get("away", [])
         text = reach_line(self.state.aims.get(commit, {}), block.runs, away)
         if text and text not in self.told:
             self.writer.note(text)

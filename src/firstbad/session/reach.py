@@ -83,6 +83,18 @@ def reached(ran: Mapping[str, bool], functions: Sequence[str]) -> Reached:
     return None if any(ran.values()) else False
 
 
+def probed(probe: Mapping[str, Any]) -> Reached:
+    """What the probes of a revision say of its clean runs; ``probe`` as event data.
+
+    That calls can't work speaks against a guilty function that ran (on whose behalf?), and for itself where it is open.
+    """
+    heard = probe["heard"]
+    said: Reached = True if True in heard else (None if None in heard else False)
+    if not probe["away"]:
+        return said
+    return None if said is True else False
+
+
 def reach_line(aim: Mapping[str, Any], runs: Sequence[Run], away: Sequence[str] = ()) -> str:
     """One line on what the clean ones of ``runs`` reached; ``aim`` is the revision's, as event data; else empty.
 

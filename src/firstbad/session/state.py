@@ -212,7 +212,7 @@ class State:
     verified: dict[str, bool] = field(default_factory=dict)  # revision -> whether a clean build has the same signature
     bug: Bug | None = None
     learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
-    traces: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, system calls and what they returned
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, what runs that don't count reached
     misled: bool = False  # the bug crashed without the functions that tell what a run reached
     aims: dict[str, dict[str, Any]] = field(default_factory=dict)  # by revision, how its runs tell what they reached
     crash: dict[str, Any] | None = None  # the bug's first report, symbolized, with the files of its stack
@@ -341,8 +341,10 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.crash = data
     elif event.kind == "aim":
         state.aims[data["commit"]] = data
-    elif event.kind == "trace":
-        state.traces[data["commit"]] = data
+    elif event.kind == "probe":
+        state.probes[data["commit"]] = data
+        if data["crashed"] and data["heard"][-1] is False:
+            _distrust_reach(state)
     elif event.kind == "mark":
         state.tests[-1].mark = data
     elif event.kind == "verify":
@@ -406,7 +408,7 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
         Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"})
     ]
     state.builds, state.tallies, state.same = {start: trial.build}, {start: trial.tally}, {}
-    state.verified, state.traces, state.aims = {}, {}, {}
+    state.verified, state.probes, state.aims = {}, {}, {}
     said = [run for run in trial.runs if run.outcome in ("ok", "crash", "other")]
     state.run_seconds = [run.seconds for run in said]
     state.crash_seconds = [run.seconds for run in trial.runs if run.outcome == "crash"]
