@@ -1,7 +1,7 @@
 """Does looking at what is reached change what is tested? The demo's race with and without, by turns.
 
-With `--how session` the boots of the arm "on" are made as a session makes them: not watched, but every fifth comes after a
-probe of its own, which is watched and counts for nothing. With `--how watched` those that count are watched themselves.
+With `--how session` the boots of the arm "on" are made as a session makes them: not watched, but every fifth comes
+after a probe of its own, which is watched and counts for nothing. With `--how watched` those that count are watched.
 
     FIRSTBAD_HOME=... python -m benchmarks.reach --rows FILE [--how session] [--boots 500] [--seed 1] [--case c]
 

@@ -1,9 +1,9 @@
 """Notices the first execution of functions in a machine, by QEMU's debug stub.
 
 A breakpoint stops all processors of the machine and its clock, is taken out and never comes back, so a function costs
-one stop of about a millisecond, and the guest needs nothing for it: probes in the guest (kprobes, function tracing) need
-options that few configurations have. But the stop lets all processors begin again together, by which a race shows more
-often (docs/lab.md): for runs that count for nothing else.
+one stop of about a millisecond, and the guest needs nothing for it: kprobes and function tracing need options that few
+configurations have. But the stop lets all processors begin again together, by which a race shows more often
+(docs/lab.md): for runs that count for nothing else.
 """
 
 import socket
