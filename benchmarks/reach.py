@@ -27,7 +27,7 @@ from firstbad.engine import BuildRequest
 from firstbad.history.git import Repo
 from firstbad.home import home
 from firstbad.session.aim import Aim, Aims
-from firstbad.session.bisection import make_engine
+from firstbad.session.lab import make_engine
 from firstbad.session.reach import reached, stack_of
 from firstbad.vm import MachineConfig, MachineRun, build_initramfs, run_machine
 

@@ -21,7 +21,7 @@ from firstbad.crash import first_sign, parse
 from firstbad.demo import make_demo
 from firstbad.engine import BuildRequest
 from firstbad.home import home
-from firstbad.session.bisection import make_engine
+from firstbad.session.lab import make_engine
 from firstbad.vm import Acceleration, MachineConfig, Snapshot, build_initramfs, run_machine, take_snapshot
 
 

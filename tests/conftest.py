@@ -11,7 +11,7 @@ from firstbad.demo import find_source, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.errors import NotFoundError
 from firstbad.home import Home, home
-from firstbad.session.bisection import make_engine
+from firstbad.session.lab import make_engine
 
 
 def pytest_collection_modifyitems(items):

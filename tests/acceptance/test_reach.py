@@ -16,7 +16,7 @@ from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.kernel.artifacts import Built
 from firstbad.session.aim import Aim, Aims
-from firstbad.session.bisection import machine_config, make_engine
+from firstbad.session.lab import machine_config, make_engine
 from firstbad.session.outcome import judge
 from firstbad.session.reach import Stack, stack_of
 from firstbad.vm import MachineRun

@@ -14,7 +14,7 @@ from firstbad.demo import make_demo
 from firstbad.engine import BuildRequest, RunRequest
 from firstbad.engine.local import LocalEngine
 from firstbad.repro import Reproducer, prepare
-from firstbad.session.bisection import machine_config, make_engine
+from firstbad.session.lab import machine_config, make_engine
 from firstbad.vm import Acceleration, MachineConfig, MachineRun, build_initramfs, run_machine
 
 pytestmark = pytest.mark.kernel

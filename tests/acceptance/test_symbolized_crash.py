@@ -14,7 +14,7 @@ from firstbad.demo import make_demo
 from firstbad.engine import BuildRequest
 from firstbad.kernel.artifacts import Built
 from firstbad.repro import prepare
-from firstbad.session.bisection import make_engine
+from firstbad.session.lab import make_engine
 from firstbad.vm import Acceleration, MachineConfig, build_initramfs, run_machine
 
 pytestmark = pytest.mark.kernel

@@ -15,7 +15,7 @@ from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.fixes import Fixer, fixes_for
 from firstbad.session import State, fold
-from firstbad.session.bisection import make_engine
+from firstbad.session.lab import make_engine
 from firstbad.store import Event
 
 TREE = Path(__file__).parent.parent / "fakelinux"

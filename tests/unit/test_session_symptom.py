@@ -7,7 +7,7 @@ from tests.unit.test_session import bisect, contains, history, job_for, place  #
 from firstbad.crash import Bug
 from firstbad.errors import UserError
 from firstbad.job import NOTHING, Symptom, make_job
-from firstbad.session.bisection import machine_config
+from firstbad.session.lab import machine_config
 from firstbad.session.symptom import FAILED, HUNG, NO_BOOT, judge_as, last_number, may_be_cut
 from firstbad.vm import MachineRun
 

@@ -1,6 +1,7 @@
 """The bisection loop: propose, evaluate, record, resume."""
 
-from firstbad.session.bisection import Bisection, Cancelled, Observer, is_running, verdict_of
+from firstbad.session.bisection import Bisection, Cancelled, Observer, verdict_of
+from firstbad.session.lab import is_running
 from firstbad.session.log import bisection_log
 from firstbad.session.question import find_question, history_of
 from firstbad.session.retest import learned

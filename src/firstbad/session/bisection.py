@@ -1,47 +1,35 @@
 """The loop: propose, evaluate, record. Every fact is in the event log before anything is done with it."""
 
-import contextlib
-import fcntl
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Protocol
 
 from firstbad.crash import symbolize
-from firstbad.engine import BuildRequest, Engine, LocalEngine, RunRequest
-from firstbad.errors import InfrastructureError, UserError
-from firstbad.history.claims import who_fixes
-from firstbad.history.git import Commit, Repo
+from firstbad.engine import BuildRequest, Engine, RunRequest
+from firstbad.errors import InfrastructureError
+from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import Job
-from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
-from firstbad.kernel.build import Fresh, Spec
-from firstbad.kernel.fixes import fixes_for
-from firstbad.report.maintainers import recipients_of_commit
-from firstbad.report.maintainers_file import Maintainers
-from firstbad.session.aim import Aim, Aims
-from firstbad.session.calls import PROBE_SECONDS, PROBES, TRACE, Calls, turned_away
-from firstbad.session.calls import from_event as calls_from
-from firstbad.session.calls import to_event as calls_event
+from firstbad.kernel.build import Fresh
+from firstbad.session.answer import Answer
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
-from firstbad.session.outcome import Reached, Run, run_event
+from firstbad.session.lab import job_lock, machine_config, make_engine
+from firstbad.session.outcome import Run, run_event
+from firstbad.session.probing import Prober
 from firstbad.session.proof import Proof
 from firstbad.session.question import find_question, history_of
-from firstbad.session.reach import from_event, probed, stack_of
-from firstbad.session.reproducer import make_reproducer
+from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
-from firstbad.session.symptom import LEAK_SECONDS, guest_parameters, judge_as, may_be_cut
+from firstbad.session.symptom import judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.store import Event, Store
-from firstbad.vm import Disk, MachineConfig, MachineRun, capacity, end_kept
+from firstbad.vm import MachineConfig, MachineRun, end_kept
 
 # What the crash rate is learned from, and what proves the answer: nothing may tie these runs together.
 FRESH_BOOTS = ("initial", "confirm", "test")
@@ -62,65 +50,6 @@ class Observer(Protocol):
         """What is being done right now."""
 
 
-def make_engine(home: Home, job: Job) -> LocalEngine:
-    """The local engine for a job. Raises UserError when the reproducer does not compile."""
-    spec = Spec(
-        job.config.read_text(errors="replace"),
-        job.build.config_base,
-        job.build.toolchain,
-        job.build.arch,
-        fixes_for(Repo(job.repo), job.build),
-        job.test.patch.encode("latin-1"),
-        toolchain_dirs=(*job.build.toolchain_dirs, home.toolchains),
-    )
-    machines = job.machine.parallel or capacity(job.machine.cpus, job.machine.memory_mb)
-    return LocalEngine(home, spec, make_reproducer(home, job), machines=machines, jobs=job.build.jobs)
-
-
-def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
-    """The machine of one run of a job. ``seconds``: a clean run ends after this, if that is less than the job's."""
-    wanted = job.machine
-    run_seconds = min(wanted.run_seconds, seconds or wanted.run_seconds)
-    return MachineConfig(
-        cpus=wanted.cpus,
-        memory_mb=wanted.memory_mb,
-        append=" ".join([*wanted.append.split(), *guest_parameters(job.bug, run_seconds).split()]),
-        boot_seconds=wanted.boot_seconds,
-        arch=architecture(job.build.arch).name,
-        keep=wanted.keep,
-        disk=Disk(wanted.image, wanted.ssh_key, wanted.root) if wanted.image else None,
-        run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
-    )
-
-
-@contextlib.contextmanager
-def job_lock(directory: Path) -> Iterator[None]:
-    """Only one process works on a job. Raises UserError that names the other."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise UserError(f"job {directory.name} is running (process {lock.read().strip()})") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def is_running(directory: Path) -> bool:
-    """Whether a process works on the job with this directory."""
-    if not (directory / "lock").exists():
-        return False
-    with (directory / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 class Bisection:
     """One job from where its events left off to its end."""
 
@@ -136,6 +65,7 @@ class Bisection:
         """``minimizer`` makes configurations smaller; None: by the Kconfig files of the start commit."""
         self.minimizer = minimizer
         self.store, self.number, self.home, self.observer = store, number, home, observer
+        self.consoles = home.job(number) / "consoles"
         self.job = store.job(number).job
         self.repo = Repo(self.job.repo)
         history = history_of(self.job)
@@ -147,7 +77,7 @@ class Bisection:
             self.engine.machines,
             self.job.machine.run_seconds,
             full_length=not may_be_cut(self.job.bug),
-            compiled=self._compiled,
+            compiled=self.compiled,
         )
         self.history = history
         self.decider: Decider | Tester = (
@@ -158,6 +88,7 @@ class Bisection:
         self.state: State = fold(events, self.job.title)
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
+        self.prober = Prober(self)
 
     def run(self) -> dict[str, Any]:
         """Go on until the answer; returns the data of the ``finished`` event.
@@ -289,12 +220,12 @@ class Bisection:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
         ones, which are the clean ones, would make the crash rate look higher than it is)."""
         first = self.state.tally(step.commit).total
-        aim = self._aim(step.commit, built)
+        aim = self.prober.aim(step.commit, built)
 
         def judged(done: MachineRun, wall: float) -> Run:
             run = self.read(done, step.seconds)
             if run.outcome == "ok":
-                run = replace(run, reached=self._reached(aim, step.commit, built))
+                run = replace(run, reached=self.prober.reached(aim, step.commit, built))
             elif run.outcome == "crash":
                 run = replace(run, reached=aim.verdict)
             self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
@@ -310,51 +241,7 @@ class Bisection:
         machine = self.machine(step.seconds)
         if step.phase not in FRESH_BOOTS:
             machine = replace(machine, snapshot=self.job.machine.snapshot)
-        self.batch(built, self._console(step.commit), first, step.runs, judged, enough, machine)
-
-    @cached_property
-    def _aims(self) -> Aims:
-        return Aims(self.repo, (self.state.learned or {}).get("start", self.question.start))
-
-    def _reached(self, aim: Aim, commit: str, built: Built) -> Reached:
-        """What a clean run of a revision reached, by the probes of that revision: a run that counts is not watched."""
-        if self.state.misled or aim.verdict is not None:
-            return None if self.state.misled else aim.verdict
-        start = self.state.probes.get(self.question.start)
-        if start is None or not aim.functions or not (aim.watched or start["calls"]):
-            return None
-        return probed(self.state.probes.get(commit) or self._probe(commit, aim, built))
-
-    def _probe(self, commit: str, aim: Aim, built: Built) -> dict[str, Any]:
-        """Runs that count for nothing: which functions run in them, and what the system calls return."""
-        seconds = max([PROBE_SECONDS, *(3 * one for one in self.state.crash_seconds)])
-        machine = self.machine(min(seconds, self.job.machine.run_seconds))
-        append = f"{machine.append} {TRACE}".strip()
-        machine = replace(machine, append=append, watched=aim.watched, keep=False, snapshot=0)
-        calls: Calls = frozenset()
-        heard: list[Reached] = []
-        while len(heard) < PROBES and not any(said is not False for said in heard):
-            path = self.home.job(self.number) / "consoles" / f"{self._console(commit)}-probe{len(heard)}.txt"
-            self.observer.activity(f"probing {commit[:12]}")
-            done = self.engine.run(RunRequest(built.kernel, path, machine)).result()
-            calls |= done.calls
-            heard.append(aim.reached(done))
-        start = self.state.probes.get(self.question.start)
-        away = turned_away(calls_from(start["calls"]), calls) if start else []
-        crashed = self.read(done).outcome == "crash"
-        data = {"commit": commit, "heard": heard, "crashed": crashed, "calls": calls_event(calls), "away": away[:20]}
-        self.record("probe", data)
-        return data
-
-    def _aim(self, commit: str, built: Built) -> Aim:
-        """How runs of this revision tell whether they reached the crash's code, once its stack is known."""
-        if not self.job.reach or self.state.crash is None or self.state.misled:
-            return Aim()
-        compiled = self._compiled(self.question.start)
-        aim = self._aims.at(commit, built, from_event(self.state.crash), compiled)
-        if commit not in self.state.aims and aim.functions:
-            self.record("aim", {"commit": commit, **aim.to_event()})
-        return aim
+        self.batch(built, self.console(step.commit), first, step.runs, judged, enough, machine)
 
     def batch(
         self,
@@ -372,13 +259,12 @@ class Bisection:
         Raises Cancelled and InfrastructureError.
         """
         machine = machine or self.machine()
-        consoles = self.home.job(self.number) / "consoles"
         pending: set[Future[MachineRun]] = set()
         submitted, infra, stop = 0, 0, False
         since = time.monotonic()
         while pending or (submitted < wanted and not stop):
             while len(pending) < self.engine.machines and submitted < wanted and not stop:
-                path = consoles / f"{console}-{first + submitted:03}.txt"
+                path = self.consoles / f"{console}-{first + submitted:03}.txt"
                 keep = machine.keep and self.state.kept is None
                 pending.add(self.engine.run(RunRequest(built.kernel, path, replace(machine, keep=keep))))
                 submitted += 1
@@ -417,7 +303,7 @@ class Bisection:
         if how is not None and not self.state.accelerated:
             self.record("machines", {"acceleration": how.name, "why": how.why, "at_a_time": self.engine.machines})
 
-    def _console(self, commit: str) -> str:
+    def console(self, commit: str) -> str:
         """How a revision's consoles are called; with another configuration than the job's differently."""
         chosen = self.state.config
         return f"{commit[:12]}-{chosen['digest'][:8]}" if chosen and chosen["text"] else commit[:12]
@@ -444,17 +330,8 @@ class Bisection:
                 known = {"title": run.title, "report": text[:20_000], "files": stack_files(text), **stack}
                 self.record("crash", known)
                 if commit == self.question.start:
-                    self._probe_start(built)
+                    self.prober.probe_start(built)
                 return
-
-    def _probe_start(self, built: Built | None = None) -> None:
-        """What is reached at the start commit, and what system calls return there, where that will be asked."""
-        start, crash = self.question.start, self.state.crash
-        # In a disk's machine init isn't ours; where no crash is looked for a run takes its own time.
-        plain = self.job.bug.kind == "crash" and not self.job.machine.image
-        if self.job.reach and plain and crash and crash.get("functions") and start not in self.state.probes:
-            built = built or self.make(self.request(start))
-            self._probe(start, self._aim(start, built), built)
 
     def _catch_up(self) -> None:
         """Learn what a session that was killed right after the start's last run did not come to say, and what has to be
@@ -465,7 +342,7 @@ class Bisection:
         if self.state.bug is None or self.state.crash is None:
             self._learn_bug(start, self.make(self.request(start)))
         if any(run.outcome == "crash" for test in self.state.tests if test.commit == start for run in test.runs):
-            self._probe_start()
+            self.prober.probe_start()
 
     def _symbolized(self, run: Run, built: Built) -> str:
         assert run.report is not None  # noqa: S101 - the caller looked
@@ -478,7 +355,8 @@ class Bisection:
             self.observer.activity(f"no symbols: {error}")
             return run.report.report
 
-    def _compiled(self, commit: str) -> frozenset[str]:
+    def compiled(self, commit: str) -> frozenset[str]:
+        """Source files that a revision's build read; empty where that is not known."""
         build = self.state.builds.get(commit)
         if build is None:
             return frozenset()
@@ -488,49 +366,7 @@ class Bisection:
         return self._compiled_at[commit]
 
     def _finish(self, finish: Finish) -> None:
-        data: dict[str, Any] = {
-            "status": finish.status,
-            "commits": finish.commits,
-            "probabilities": [round(p, 6) for p in finish.probabilities],
-            "confidence": round(finish.confidence, 6),
-            "boundary": finish.boundary,
-            "why": finish.why,
-            **finish.more,
-        }
-        if finish.status == "found":
-            culprit = self.repo.commit(finish.commits[0])
-            to, cc = self._recipients(culprit)
-            data |= {
-                "title": culprit.title,
-                "show": self.repo.show(culprit.hash),
-                "to": to,
-                "cc": cc,
-                "parents": list(culprit.parents),
-                "is_merge": len(culprit.parents) > 1,
-                "noop": self._is_noop(culprit.hash, culprit.parents),
-                "claims": self._claims(culprit.hash) if self.question.kind == "cause" else [],
-            }
-            proof = self.state.proofs[-1] if self.state.proofs else None
-            if proof and proof.mark and proof.data["of"] == culprit.hash:
-                data["proof"] = proof.mark
-        self.record("finished", data)
-
-    def _claims(self, culprit: str) -> list[dict[str, str]]:
-        """The commits after the culprit that say they fix or revert it: maybe the bug is known."""
-        tips = dict.fromkeys([self.question.start, self.repo.resolve("HEAD")])
-        found = who_fixes(self.repo, tips, [culprit], [culprit])[culprit]
-        return [{"commit": one, "kind": kind, "title": self.repo.commit(one).title} for one, kind in found]
-
-    def _recipients(self, culprit: Commit) -> tuple[list[str], list[str]]:
-        """Those whom the culprit names, and who maintains its files as the start commit's MAINTAINERS has it."""
-        text = self.repo.blob(self.question.start, "MAINTAINERS")
-        known = Maintainers.parse(text, self.repo.blob(self.question.start, ".mailmap") or "") if text else None
-        return recipients_of_commit(culprit.message, culprit.author_email, known, self.repo.patch(culprit.hash))
-
-    def _is_noop(self, culprit: str, parents: tuple[str, ...]) -> bool:
-        builds = self.state.builds
-        own = builds[culprit].signature if culprit in builds else ""
-        return bool(own) and any(parent in builds and builds[parent].signature == own for parent in parents)
+        self.record("finished", Answer(self).data(finish))
 
 
 def _pinned(job: Job, events: list[Event]) -> Job:

@@ -128,6 +128,7 @@ def learned(store: Store, number: int) -> dict[str, Any]:
         **seen_at(state, start),
         "config": state.config,
         "crash": state.crash,
+        "probe": state.probes.get(start),
         "titles": list(state.bug.titles),
         "faces": list({(face["title"], *face["report"]["frames"]): face for face in faces}.values())[:_FACES],
     }
