@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from tests.support.histories import History
-from tests.support.lab import OOPS
+from tests.support.lab import OOPS, done
 from tests.support.peer import table
 
 from firstbad.errors import UserError
@@ -96,12 +95,6 @@ class ConfigLab:
 
     def close(self):
         pass
-
-
-def done(value):
-    future = Future()
-    future.set_result(value)
-    return future
 
 
 class PeerMinimizer:

@@ -78,7 +78,7 @@ class Lab:
     def build(self, request: BuildRequest) -> Future[Built]:
         if request.patch:
             error = "the patch does not apply" if self.reverts == "conflict" else ""
-            return _done(Built("patched", self.directory, "patched", "gcc (GCC) 12.2.0", 7.0, error))
+            return done(Built("patched", self.directory, "patched", "gcc (GCC) 12.2.0", 7.0, error))
         made = self.fresh if request.fresh else self.builds
         cached = request.commit in made
         if not cached:
@@ -86,7 +86,7 @@ class Lab:
         error = "a.c:1: error: nonsense" if request.commit in self.broken else ""
         holds = self._holds(request.commit)
         signature = "" if error else self.signatures.get(holds, holds)
-        return _done(Built(request.commit, self.directory, signature, "gcc (GCC) 12.2.0", 7.0, error, cached))
+        return done(Built(request.commit, self.directory, signature, "gcc (GCC) 12.2.0", 7.0, error, cached))
 
     def _holds(self, commit: str) -> str:
         """The revision whose kernel is in the store: a fresh build puts the right one there."""
@@ -98,15 +98,15 @@ class Lab:
         self.runs.append(request.console.name)
         chance = _chance(self.seed, request.console.name)
         if commit in self.unbootable:
-            return _done(MachineRun("boot-failed", False, b"[ 0.0] nothing\n", None, 1, 0, "no sign of life"))
+            return done(MachineRun("boot-failed", False, b"[ 0.0] nothing\n", None, 1, 0, "no sign of life"))
         if chance(0) < self.stranger_rate:
-            return _done(MachineRun("panic", True, WARNING.encode(), None, 1, 0.5, ""))
+            return done(MachineRun("panic", True, WARNING.encode(), None, 1, 0.5, ""))
         there = self.has_bug(self._holds(commit)) and not (
             self.reverts == "gone" and _PROOF.search(request.console.name)
         )
         if there and chance(1) < self.crash_rate:
-            return _done(MachineRun("panic", True, OOPS.replace("FUNC", self.function).encode(), None, 1, 0.5, ""))
-        return _done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))
+            return done(MachineRun("panic", True, OOPS.replace("FUNC", self.function).encode(), None, 1, 0.5, ""))
+        return done(MachineRun("finished", True, b"[ 0.0] Linux\n", 0, 1, 1, ""))
 
     def close(self) -> None:
         self.closed = threading.Event()
@@ -120,7 +120,7 @@ def _chance(seed: int, name: str) -> Callable[[int], float]:
     return draw
 
 
-def _done(value: _T) -> "Future[_T]":
+def done(value: _T) -> "Future[_T]":
     future: Future[_T] = Future()
     future.set_result(value)
     return future

@@ -2,13 +2,12 @@
 scenarios; benchmarks/minimize.py does it with real kernels."""
 
 import hashlib
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from tests.support.histories import History
-from tests.support.lab import OOPS, WARNING
+from tests.support.lab import OOPS, WARNING, done
 
 from firstbad.errors import UserError
 from firstbad.home import Home
@@ -81,12 +80,6 @@ class ConfigLab:
 
     def close(self):
         pass
-
-
-def done(value):
-    future = Future()
-    future.set_result(value)
-    return future
 
 
 class Quiet:
