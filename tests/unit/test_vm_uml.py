@@ -1,5 +1,6 @@
 """User-mode Linux: its command line, what it is sent, how its probe tells a bad host from a bad kernel."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from firstbad.vm import Acceleration, MachineConfig, probe_acceleration, run_mac
 from firstbad.vm.architecture import qemu_command
 
 UML = Acceleration("uml", "")
+_TRY = ("unshare", "--user", "--map-current-user", "--pid", "--fork", "true")
+namespaces = pytest.mark.skipif(
+    subprocess.run(_TRY, capture_output=True, check=False).returncode != 0,
+    reason="no user namespaces here, as in a chroot and in some containers",
+)
 
 
 def test_the_command_line(tmp_path):
@@ -63,6 +69,7 @@ def kernel(tmp_path: Path, script: str) -> Path:
     return path
 
 
+@namespaces
 @pytest.mark.parametrize(
     ("script", "says"),
     [
@@ -76,6 +83,7 @@ def test_a_host_that_can_not_run_it_is_said(tmp_path, script, says):
         probe_acceleration(path, path, "um")
 
 
+@namespaces
 def test_a_kernel_that_panics_does_not_condemn_the_host(tmp_path):
     path = kernel(tmp_path, "print('Kernel panic - not syncing: oh no', flush=True); os.abort()")
     found = probe_acceleration(path, path, "um")
@@ -90,6 +98,7 @@ def test_a_kernel_that_is_no_program_is_said(tmp_path):
         run_machine(path, path, Payload((), ("/x",)), MachineConfig(arch="um"), UML, crash_sign=lambda _: False)
 
 
+@namespaces
 def test_a_panic_at_boot_is_a_boot_failure_although_it_ends_by_a_signal(tmp_path):
     path = kernel(tmp_path, "print('Kernel panic - not syncing: oh no', flush=True); os.abort()")
     seen = run_machine(path, path, Payload((), ("/x",)), MachineConfig(arch="um"), UML, crash_sign=lambda _: False)

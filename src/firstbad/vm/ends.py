@@ -56,7 +56,7 @@ def _before_boot(facts: Facts, console: Console) -> tuple[Ended, str]:
         return _CALM["cancelled"]
     code = facts.returncode if facts.stop == "exited" else None
     if code is not None and code > 0:
-        return "infrastructure", f"QEMU failed (exit status {code}): {_words(facts.messages)}"
+        return "infrastructure", f"the machine's program failed (exit status {code}): {_words(facts.messages)}"
     # User-mode Linux ends a panic by a signal to itself.
     if code is not None and code < 0 and not console.line_with(PANIC):
         return "lost", f"while the machine booted {_killed(code, facts.messages)}"
@@ -80,7 +80,7 @@ def _after_crash(facts: Facts, console: Console) -> tuple[Ended, str]:
 def _vanished(facts: Facts, console: Console) -> tuple[Ended, str]:
     code = facts.returncode or 0
     if code > 0:
-        return "infrastructure", f"QEMU failed (exit status {code}): {_words(facts.messages)}"
+        return "infrastructure", f"the machine's program failed (exit status {code}): {_words(facts.messages)}"
     if code < 0:
         return "lost", _killed(code, facts.messages)
     reboot = console.line_with(*_REBOOTS)
