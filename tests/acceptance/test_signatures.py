@@ -14,7 +14,7 @@ from firstbad.history.git import Repo
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.optional]  # seven minutes: it builds a kernel four times from nothing
 
 FILE = "kernel/time/posix-timers.c"
 COMMENT = ("all the functions necessary to implement", "all the functions that implement")
