@@ -1,7 +1,6 @@
-"""Bisection log (write and read), result text, recipients."""
+"""Bisection log (write and read); whom to tell."""
 
 from firstbad.report.log import BisectionLog, read_log, write
-from firstbad.report.recipients import recipients
 from firstbad.report.writer import LogWriter
 
-__all__ = ["BisectionLog", "LogWriter", "read_log", "recipients", "write"]
+__all__ = ["BisectionLog", "LogWriter", "read_log", "write"]

@@ -79,7 +79,6 @@ class Bisection:
             full_length=not may_be_cut(self.job.bug),
             compiled=self.compiled,
         )
-        self.history = history
         self.decider: Decider | Tester = (
             Tester(history, self.question, means, self.job)
             if self.job.kind == "test"
