@@ -17,6 +17,7 @@ from firstbad.job import make_job
 from firstbad.kernel.artifacts import Built
 from firstbad.kernel.minimize import Candidate
 from firstbad.session import Bisection
+from firstbad.session.question import history_of
 from firstbad.store import Store
 from firstbad.vm import MachineRun
 
@@ -150,7 +151,7 @@ def test_answers(row, history, tmp_path):
     assert finished["status"] == "found"
     assert finished["title"] == expected["commit_title"]
     assert finished["noop"] == expected["noop_change"]
-    assert bool(session.history.tag(finished["commits"][0])) == expected["is_release"]
+    assert bool(history_of(session.job).tag(finished["commits"][0])) == expected["is_release"]
     assert bool(session.state.crash) == expected["report_present"]
     chosen = [event.data for event in events(number) if event.kind == "config"]
     assert len(chosen) == 1
