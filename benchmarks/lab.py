@@ -241,6 +241,8 @@ def main() -> None:
     parser.add_argument("--warm", type=Path, help="compile cache that ours begins with a copy of")
     parser.add_argument("--keep", type=Path, help="directory to work in; the demo in it is kept")
     wanted = parser.parse_args()
+    if wanted.keep:
+        wanted.keep.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=wanted.keep))
     try:
         made = make_demo(wanted.keep / "demo" if wanted.keep else scratch / "demo", 1)
