@@ -15,7 +15,7 @@ from firstbad.errors import BuildError, InfrastructureError
 from firstbad.history.git import Repo
 from firstbad.history.releases import base_release
 from firstbad.history.worktree import checkout
-from firstbad.kernel import config, places, process, reproducible, toolchain
+from firstbad.kernel import compiled, config, places, process, reproducible, toolchain
 from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.buildlog import first_error, recorded_compiler
@@ -228,7 +228,7 @@ class _Step:
         except BuildError as error:
             return "", error.first_error
         finally:
-            self.readers = places.readers(out, source)
+            self.readers = compiled.readers(out, source)
         shutil.copy(out / self.arch.image, made / Path(self.arch.image).name)
         shutil.copyfile(out / "vmlinux", made / "vmlinux")
         shutil.copyfile(out / ".config", made / "config")

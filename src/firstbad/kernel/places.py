@@ -1,11 +1,8 @@
 """Where a builder builds: work trees with an output directory each, and which of them is nearest to a commit."""
 
 import json
-import os
-import re
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,20 +141,3 @@ def drop_fresh(root: Path) -> None:
     """Remove what fresh builds of an owner that was killed left."""
     for left in root.glob("clean-*"):
         shutil.rmtree(left, ignore_errors=True)
-
-
-def readers(out: Path, source: Path) -> tuple[int, Counter[str]]:
-    """How many objects Kbuild's ``.cmd`` files tell of, and how many of them read each file of the tree."""
-    counts: Counter[bytes] = Counter()
-    objects = 0
-    trees = "|".join(re.escape(tree) for tree in (str(source), os.path.relpath(source, out)))
-    read = re.compile(rf"(?<=\s)(?:{trees})/(\S+\.(?:c|h|S|lds))(?=\s)".encode())
-    for directory, _, names in os.walk(out):
-        for name in names:
-            if name.startswith(".") and name.endswith(".o.cmd"):
-                objects += 1
-                counts.update(set(read.findall(Path(directory, name).read_bytes())))
-    plain: Counter[str] = Counter()
-    for file, count in counts.items():
-        plain[os.path.normpath(os.fsdecode(file))] += count
-    return objects, plain
