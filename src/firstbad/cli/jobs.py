@@ -8,7 +8,7 @@ import click
 from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import job_state, print_result, result_json
 from firstbad.home import home
-from firstbad.session import bisection_log, fold, is_running
+from firstbad.session import bisection_log, fold, git_log_of, is_running
 from firstbad.store import Store, StoredJob
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
@@ -73,13 +73,16 @@ def show(number: int | None, as_json: bool) -> None:
         print_result(store, home(), found)
 
 
-@click.command(epilog="Example: firstbad log > bisect.log")
+@click.command(epilog="Example: firstbad log > bisect.log; firstbad log --git > git.log && git bisect replay git.log")
 @_NUMBER
-def log(number: int | None) -> None:
+@click.option("--git", "as_git", is_flag=True, help="for `git bisect replay`; fix: bad is where the crash is gone")
+def log(number: int | None, as_git: bool) -> None:
     """The bisection log of a job, as far as it is."""
     store = _store()
     stored = store.job(number)
-    click.echo(bisection_log(stored.job, store.events(stored.id)), nl=False)
+    events = store.events(stored.id)
+    text = git_log_of(stored.job, events) if as_git else bisection_log(stored.job, events)
+    click.echo(text, nl=False)
 
 
 @click.command(epilog="Example: firstbad cancel 3")

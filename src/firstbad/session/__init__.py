@@ -4,6 +4,7 @@ from firstbad.session.bisection import Bisection, Cancelled, Observer, verdict_o
 from firstbad.session.lab import is_running
 from firstbad.session.log import bisection_log
 from firstbad.session.question import find_question, history_of
+from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
 from firstbad.session.state import State, Test, fold
 
@@ -16,6 +17,7 @@ __all__ = [
     "bisection_log",
     "find_question",
     "fold",
+    "git_log_of",
     "history_of",
     "is_running",
     "learned",

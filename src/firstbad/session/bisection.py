@@ -22,7 +22,7 @@ from firstbad.session.lab import job_lock, machine_config, make_engine
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.probing import Prober
 from firstbad.session.proof import Proof
-from firstbad.session.question import find_question, history_of
+from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import State, Test, apply, build_event, fold
@@ -70,7 +70,7 @@ class Bisection:
         self.repo = Repo(self.job.repo)
         history = history_of(self.job)
         events = store.events(number)
-        self.question = find_question(history, _pinned(self.job, events))
+        self.question = find_question(history, pinned(self.job, events))
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.means = means = Means(
@@ -366,14 +366,6 @@ class Bisection:
 
     def _finish(self, finish: Finish) -> None:
         self.record("finished", Answer(self).data(finish))
-
-
-def _pinned(job: Job, events: list[Event]) -> Job:
-    """The job with the ends it was begun with: branches move, and so does what is found by its title."""
-    started = next((event.data for event in events if event.kind == "started"), None)
-    if started is None:
-        return job
-    return job.model_copy(update={"commit": started["start"], "head": started["head"]})
 
 
 def verdict_of(test: Test) -> str:

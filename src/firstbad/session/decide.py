@@ -130,6 +130,19 @@ class Decider:
         verdict = "bad" if probability > 0.5 else "good"
         return {"verdict": verdict, "p_bug": round(probability, 4), **self._why(view)}
 
+    def verdicts(self, state: State) -> dict[str, Literal["good", "bad", "skip"]]:
+        """What is believed now of each revision of the range that was tested, in order of the tests."""
+        view = self._view(state)
+        index, tested = view.range.index, set(view.belief.state.tested.tolist())
+        found: dict[str, Literal["good", "bad", "skip"]] = {}
+        for commit in dict.fromkeys(test.commit for test in state.tests):
+            if commit not in index:
+                continue
+            known = index[commit] in tested or (commit in state.same and state.same[commit] in index)
+            word: Literal["good", "bad"] = "bad" if view.belief.p_bug(index[commit]) > 0.5 else "good"
+            found[commit] = word if known else "skip"
+        return found
+
     def best(self, state: State) -> Finish:
         """The smallest set that holds the target, with what is known so far; for a bisection without time left."""
         view = self._view(state)

@@ -11,6 +11,7 @@ from firstbad.history.repository import GitHistory
 from firstbad.home import home
 from firstbad.job import Job
 from firstbad.kernel import toolchain
+from firstbad.store import Event
 
 
 @dataclass(frozen=True)
@@ -91,3 +92,11 @@ def _start(history: History, job: Job) -> tuple[str, str]:
             f"name the commit that took its place with --commit"
         )
     return found, job.commit
+
+
+def pinned(job: Job, events: list[Event]) -> Job:
+    """The job with the ends it was begun with: branches move, and so does what is found by its title."""
+    started = next((event.data for event in events if event.kind == "started"), None)
+    if started is None:
+        return job
+    return job.model_copy(update={"commit": started["start"], "head": started["head"]})
