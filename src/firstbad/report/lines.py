@@ -46,6 +46,7 @@ class Line:
 class _Template:
     text: str
     section: str
+    topic: str
     pattern: re.Pattern[str]
     types: Mapping[str, str]
 
@@ -53,16 +54,16 @@ class _Template:
 @cache
 def _templates() -> dict[str, _Template]:
     data = tomllib.loads(files(__package__).joinpath("lines.toml").read_text(encoding="utf-8"))
-    return {row["kind"]: _compile(row["text"], row.get("section", "")) for row in data["line"]}
+    return {row["kind"]: _compile(row["text"], row.get("section", ""), row.get("topic", "")) for row in data["line"]}
 
 
-def _compile(text: str, section: str) -> _Template:
+def _compile(text: str, section: str, topic: str) -> _Template:
     pattern, types, end = "", {}, 0
     for field in _FIELD.finditer(text):
         pattern += re.escape(text[end : field.start()]) + f"(?P<{field['name']}>{_TYPES[field['type']]})"
         types[field["name"]] = field["type"]
         end = field.end()
-    return _Template(text, section, re.compile(pattern + re.escape(text[end:])), types)
+    return _Template(text, section, topic, re.compile(pattern + re.escape(text[end:])), types)
 
 
 def match_line(text: str) -> Line | None:
@@ -77,6 +78,16 @@ def match_line(text: str) -> Line | None:
 def section_of(kind: str) -> str:
     """What a kind tells about the lines around it, see lines.toml; empty for most."""
     return _templates()[kind].section if kind not in FREE_KINDS else ""
+
+
+def topic_of(kind: str) -> str:
+    """Which list of the model keeps lines of this kind as they are (``config``, ``decisions``, ``undetected``)."""
+    return _templates()[kind].topic if kind not in FREE_KINDS else ""
+
+
+def kinds() -> tuple[str, ...]:
+    """All kinds of lines that are known by their wording, in the order of lines.toml."""
+    return tuple(_templates())
 
 
 def make_line(kind: str, **fields: str) -> Line:

@@ -14,7 +14,7 @@ from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
 from firstbad.session.question import Question
 from firstbad.session.state import State
-from firstbad.session.view import Bools, View, Views
+from firstbad.session.view import Bools, Floats, View, Views
 
 Phase = Literal["initial", "base", "head", "release", "search", "confirm", "test"]
 
@@ -447,12 +447,12 @@ class Decider:
             "best_probability": round(float(posterior[best]), 4),
             "older": round(view.belief.older, 4),
             "rate": [round(value, 3) for value in view.belief.rate()],
+            "open_bits": round(_entropy(posterior), 4),
         }
 
     def _left(self, view: View, bits: float, seconds: float) -> float:
         """Seconds until the target, if each test teaches as much per second as the next one is expected to."""
-        weights = view.belief.posterior[view.belief.posterior > 0]
-        entropy = float(-(weights * np.log2(weights)).sum())
+        entropy = _entropy(view.belief.posterior)
         return round(entropy / max(bits, 1e-3) * seconds + 2 * seconds, 1)
 
     def _bounds(self, state: State, view: View) -> list[str]:
@@ -468,3 +468,9 @@ class Decider:
 
     def _name(self, commit: str) -> str:
         return self.history.tag(commit) or commit[:12]
+
+
+def _entropy(posterior: Floats) -> float:
+    """Bits that are missing until the culprit is known."""
+    weights = posterior[posterior > 0]
+    return float(-(weights * np.log2(weights)).sum())

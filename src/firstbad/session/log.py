@@ -13,6 +13,13 @@ from firstbad.session.reach import REACH_UNKNOWN, reach_line
 from firstbad.session.state import State, Test, fold
 from firstbad.store import Event
 
+_SKIPPED = {
+    "build": "it does not build",
+    "boot": "it does not boot",
+    "lost": "every run ended in another bug",
+    "reach": "its runs do not come near the code of the crash",
+}
+
 
 @dataclass
 class _Block:
@@ -50,6 +57,7 @@ class _Renderer:
         self.flaky = False
         self.searching = False
         self.told: set[str] = set()
+        self.skipped = state.untestable()
 
     def render(self) -> str:
         if not self.state.started:
@@ -89,8 +97,10 @@ class _Renderer:
         data = block.data
         if data["phase"] == "release":
             self.writer.testing_release(data["release"])
+            self._before(data)
         elif data["phase"] == "head":
             self.writer.testing_head(data["commit"])
+            self._before(data)
         elif data["phase"] in ("search", "confirm"):
             self._announce(data)
         build = self.state.builds.get(data["commit"])
@@ -119,6 +129,12 @@ class _Renderer:
                 self.writer.note(f"prior: {effect}")
         left = max(0, data["left90"] - 1)
         self.writer.remaining(left // 2, math.ceil(math.log2(left + 1)) if left else 0, data["commit"], data["title"])
+        self._before(data)
+
+    def _before(self, data: dict[str, Any]) -> None:
+        """What was believed before a test, and what is hoped for."""
+        if "left90" not in data:
+            return
         why = f"before: {_belief(data)}"
         if data["phase"] == "confirm":
             why += "; this test confirms the answer"
@@ -148,7 +164,10 @@ class _Renderer:
             self.flaky = True
             self.writer.seems_flaky()
         if "p_bug" in mark and block.data["phase"] != "initial":
-            self.writer.note(f"after: the bug is here with probability {mark['p_bug']:.4f}; {_belief(mark)}")
+            belief = f"{_belief(mark)}{_learned(block.data, mark)}"
+            self.writer.note(f"after: the bug is here with probability {mark['p_bug']:.4f}; {belief}")
+        if mark["verdict"] == "skip" and block.data["commit"] in self.skipped:
+            self.writer.note(f"skipped: {_SKIPPED[self.skipped[block.data['commit']]]}")
         if block.data["phase"] in ("search", "confirm"):
             self.writer.mark(self._word(mark["verdict"]), block.data["commit"])
 
@@ -246,3 +265,11 @@ def _belief(data: dict[str, Any]) -> str:
         f"{data['left90']} commits hold 90%, most likely {data['best']} ({data['best_probability']:.4f}), "
         f"crash rate {rate[0]:.3f}"
     )
+
+
+def _learned(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What a test taught: by how much it brought down what is open. Less than nothing where it surprised."""
+    if "open_bits" not in before or "open_bits" not in after:
+        return ""
+    gained = before["open_bits"] - after["open_bits"]
+    return f"; learned {gained:.2f} bits, {after['open_bits']:.2f} are open"
