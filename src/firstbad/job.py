@@ -163,6 +163,24 @@ class Reproduction(BaseModel):
         return said | ({"repeat": True} if "repeat_times" in said else {})
 
 
+class Reporting(BaseModel):
+    """How the answer is reported by mail; the ``[report]`` table of a job file. Nothing is sent unasked."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confidence: float = Field(default=0.99, ge=0.5, lt=1, description="an answer less probable is reported to nobody")
+    message_id: str = Field(default="", description="of the mail that reported the crash: the report replies to it")
+    references: list[str] = Field(default_factory=list, description="what that mail refers to, oldest first")
+    subject: str = Field(default="", description="of that mail")
+    link: str = Field(default="", description="where the crash is reported; else made from 'message_id'")
+    reported_by: str = Field(
+        default="", description="'Name <address>' who reported the crash; empty: who sends the mail"
+    )
+    to: list[str] = Field(default_factory=list, description="who else is told")
+    cc: list[str] = Field(default_factory=list)
+    regzbot: bool = Field(default=True, description="have the regression tracker told; for a cause only")
+
+
 class Job(BaseModel):
     """One bisection (or test): what crashes where, and how sure the answer has to be.
 
@@ -195,6 +213,8 @@ class Job(BaseModel):
     prove: bool = Field(default=True, description="revert the culprit on the start commit: the crash must go")
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
     reproducer: Reproduction = Reproduction()
+    private: bool = Field(default=False, description="embargoed: nothing about it leaves this machine")
+    report: Reporting = Reporting()
     reach: bool = Field(default=True, description="have clean runs tell whether they came to the crash's code")
     bug: Symptom = Symptom()
     test: Retest = Retest()

@@ -9,6 +9,7 @@ from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import job_state, print_result, result_json
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of, is_running
+from firstbad.session.story import work_events
 from firstbad.store import Store, StoredJob
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
@@ -91,7 +92,7 @@ def cancel(number: int | None) -> None:
     """Give a job up; what it learned is kept, `firstbad resume` goes on."""
     store = _store()
     stored = store.job(number)
-    events = store.events(stored.id)
+    events = work_events(store.events(stored.id))
     if events and events[-1].kind == "finished":
         say(f"job {stored.id} is finished")
         return

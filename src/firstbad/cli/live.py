@@ -1,8 +1,6 @@
 """Watching a bisection: a live view on a terminal, plain lines elsewhere."""
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -12,7 +10,7 @@ from rich.text import Text
 from firstbad.cli.output import clean, duration, err
 from firstbad.session import State, Test, verdict_of
 from firstbad.session.config_words import choice_words, trial_words
-from firstbad.session.outcome import Reached
+from firstbad.session.outcome import outcome_words
 from firstbad.store import Event
 from firstbad.vm import how_to_attach
 
@@ -24,24 +22,7 @@ def outcomes(test: Test) -> str:
     """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``."""
     if test.same_as:
         return f"same kernel as {test.same_as[:12]}"
-    counts: Counter[str] = Counter(run.outcome for run in test.runs)
-    words = {
-        "crash": "crashed",
-        "other": "other crash",
-        "ok": "ok",
-        "boot": "boot failed",
-        "infra": "infra problem",
-    }
-    words["ok"] += _reach([run.reached for run in test.runs if run.outcome == "ok"])
-    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
-
-
-def _reach(clean: Sequence[Reached]) -> str:
-    """What clean runs say of the crash's code, where they say anything."""
-    if "absent" in clean:
-        return " (code absent)"
-    said = [f"{clean.count(value)} {word}" for value, word in ((True, "reached"), (False, "not")) if value in clean]
-    return f" ({', '.join(said)})" if said else ""
+    return outcome_words(test.runs)
 
 
 def belief_line(state: State) -> str:

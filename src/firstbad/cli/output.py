@@ -6,6 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
+from firstbad.report.words import duration
+
+__all__ = ["clean", "duration", "err", "out", "say", "say_error", "say_json"]
+
 # Rich leaves colours out when NO_COLOR is set or the output is no terminal.
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -31,13 +35,3 @@ def say_error(text: str) -> None:
 def say_json(data: Any) -> None:
     """One JSON object on one line."""
     print(json.dumps(data, ensure_ascii=False), flush=True)  # noqa: T201 - machine-readable output
-
-
-def duration(seconds: float) -> str:
-    """``7 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    whole = int(seconds + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,7 +1,6 @@
 """A job's answer, for people and for scripts."""
 
 import time
-from itertools import pairwise
 from typing import Any
 
 from firstbad.cli.live import belief_line, outcomes, time_left
@@ -11,6 +10,7 @@ from firstbad.history.graph import titles
 from firstbad.home import Home
 from firstbad.session import State, fold, is_running, verdict_of
 from firstbad.session.config_words import choice_words
+from firstbad.session.story import wall_seconds, work_events
 from firstbad.store import Event, Store, StoredJob
 
 _MEANING = {
@@ -23,7 +23,8 @@ _MEANING = {
 
 def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
     """One word for where a job is: running, finished, failed, cancelled, interrupted, new."""
-    last = events[-1].kind if events else ""
+    worked = work_events(events)
+    last = worked[-1].kind if worked else ""
     if running:
         return "running"
     if last == "finished":
@@ -80,15 +81,6 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
     if state.verified:
         found["verified"] = sorted(state.verified)
     return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
-
-
-def wall_seconds(events: list[Event]) -> float:
-    """Time from start to end without the breaks between an interruption and the resume after it."""
-    total = 0.0
-    for before, after in pairwise(events):
-        if after.kind not in ("started", "failed"):
-            total += after.time - before.time
-    return total
 
 
 def print_result(store: Store, place: Home, number: int, evidence: bool = True) -> None:

@@ -150,6 +150,10 @@ class Decider:
         probabilities = [float(view.belief.posterior[i]) for i in commits]
         return Finish("candidates", [view.hash(i) for i in commits], probabilities, min(sum(probabilities), 1.0))
 
+    def view(self, state: State) -> View:
+        """What is believed about the range of history; good until the next view."""
+        return self._view(state)
+
     # The start commit.
 
     def check_start(self, state: State) -> Step | None:

@@ -1,5 +1,7 @@
 """What one run says: the bug, another crash, nothing, or only that something else failed."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -140,3 +142,25 @@ def from_event(data: dict[str, Any]) -> Run:
         data.get("reached"),
         data.get("group", ""),
     )
+
+
+def outcome_words(runs: Sequence[Run]) -> str:
+    """Runs in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``."""
+    counts: Counter[str] = Counter(run.outcome for run in runs)
+    words = {
+        "crash": "crashed",
+        "other": "other crash",
+        "ok": "ok",
+        "boot": "boot failed",
+        "infra": "infra problem",
+    }
+    words["ok"] += _reach_words([run.reached for run in runs if run.outcome == "ok"])
+    return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
+
+
+def _reach_words(clean: Sequence[Reached]) -> str:
+    """What clean runs say of the crash's code, where they say anything."""
+    if "absent" in clean:
+        return " (code absent)"
+    said = [f"{clean.count(value)} {word}" for value, word in ((True, "reached"), (False, "not")) if value in clean]
+    return f" ({', '.join(said)})" if said else ""
