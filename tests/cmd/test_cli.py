@@ -177,3 +177,32 @@ def test_gc_of_nothing(place):
 def test_no_colour_and_no_control_characters(place):
     result = invoke("cause", "--repo", "x\x1b[31m", "--config", "c", "--repro", "r")
     assert "\x1b" not in result.stderr
+
+
+def test_people_overrule_and_take_it_back(place, files, monkeypatch):
+    from firstbad.job import make_job
+    from firstbad.session import fold
+
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    store = Store(place / "home" / "firstbad.db")
+    number = store.submit(make_job({key: str(value) for key, value in files.items()}))
+    History(place / "other").git("-C", str(files["repo"]), "config", "user.name", "N \x1b[2J")
+    result = invoke("mark", "HEAD~1", "good")
+    assert (result.exit_code, "--why" in result.stderr) == (2, True)
+    for words, why in (("HEAD", "where the crash was seen"), ("nonsense", "unknown revision")):
+        result = invoke("mark", words, "bad", "--why", "x")
+        assert (result.exit_code, why in result.stderr) == (2, True)
+    result = invoke("mark", "HEAD~1", "good", "--why", "ran it\nby hand \x1b[31m")
+    assert result.exit_code == 0, result.stderr
+    assert "says: " in result.stdout
+    assert "\x1b" not in result.stdout
+    row = json.loads(invoke("show", "--json").stdout)
+    assert [one["says"] for one in row["marked"]] == ["good"]
+    assert "by hand" in invoke("show").stdout
+    assert invoke("mark", "HEAD~1", "--undo").exit_code == 0
+    assert "nobody marked" in invoke("mark", "HEAD~1", "--undo").stderr
+    opinions = fold(store.events(number)).opinions
+    assert (len(opinions.said), list(opinions)) == (2, [])
+    assert "names no culprit" in invoke("reject", "--why", "no").stderr
+    assert "nobody rejected" in invoke("reject", "--undo").stderr

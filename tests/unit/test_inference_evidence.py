@@ -149,3 +149,38 @@ def test_laws_of_a_model(rates, spreads, share):
 def test_impossible_evidence(fields, words):
     with pytest.raises(ValueError, match=words):
         Evidence(**fields)
+
+
+def told(crashes=0, clean=0, error=0.05, **own):
+    return Evidence(told=((Evidence(crashes, clean), error),), **own)
+
+
+def test_what_others_ran_never_says_more_than_their_error_lets_it():
+    """However many runs: the ratio of likelihoods, over all laws, stays between e / (1 - e) and its inverse."""
+    model = Model()
+    for evidence in (told(crashes=1000), told(clean=100_000), told(crashes=3, clean=40)):
+        present = np.logaddexp.reduce(present_law(model, 0.0, evidence) + np.log(model.laws.weight))
+        assert abs(present - gone_law(model, evidence)) <= np.log(0.95 / 0.05) + 1e-6
+
+
+def test_a_clean_run_of_others_says_little_of_a_crash_that_is_seldom():
+    model = Model()
+    seldom = int(np.argmin(np.abs(model.laws.rate - 0.1) + ~model.laws.fixed))
+    ratio = present_law(model, 0.0, told(clean=1))[seldom] - gone_law(model, told(clean=1))
+    assert -0.2 < ratio < 0
+
+
+def test_peoples_words_are_worth_the_same_whatever_the_rate():
+    model = Model()
+    for said in (True, False):
+        evidence = Evidence(words=((said, 0.01),))
+        ratio = present_law(model, 0.3, evidence) - gone_law(model, evidence)
+        assert np.allclose(ratio, (1 if said else -1) * np.log(99))
+        assert evidence.counts
+
+
+def test_what_is_told_adds_up_in_any_order():
+    one, other = told(crashes=2, words=((True, 0.01),)), told(clean=3, words=((False, 0.01),))
+    assert one.plus(other) == other.plus(one)
+    with pytest.raises(ValueError, match="others err"):
+        told(crashes=1, error=0.7)

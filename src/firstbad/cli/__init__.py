@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from firstbad import __version__
-from firstbad.cli import bisect, crash, demo, doctor, jobs, machine, report, serve, simulate, test
+from firstbad.cli import bisect, crash, demo, doctor, jobs, machine, opinions, report, serve, simulate, test
 from firstbad.cli.output import say_error
 from firstbad.errors import FirstbadError, UserError
 from firstbad.session import Cancelled
@@ -44,6 +44,6 @@ def main() -> None:
     """
 
 
-for group in (bisect, test, jobs, report, machine, doctor, demo, serve, simulate, crash):
+for group in (bisect, test, jobs, report, opinions, machine, doctor, demo, serve, simulate, crash):
     for command in group.COMMANDS:
         main.add_command(command)

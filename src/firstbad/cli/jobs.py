@@ -9,7 +9,6 @@ from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import job_state, print_result, result_json
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of, is_running
-from firstbad.session.story import work_events
 from firstbad.store import Store, StoredJob
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
@@ -92,8 +91,8 @@ def cancel(number: int | None) -> None:
     """Give a job up; what it learned is kept, `firstbad resume` goes on."""
     store = _store()
     stored = store.job(number)
-    events = work_events(store.events(stored.id))
-    if events and events[-1].kind == "finished":
+    events = store.events(stored.id)
+    if fold(events, stored.job.title).finished is not None:
         say(f"job {stored.id} is finished")
         return
     store.cancel(stored.id)

@@ -87,6 +87,8 @@ class PlainView:
             if belief_line(state) and test.data["phase"] in ("search", "confirm"):
                 left = time_left(state)
                 self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
+        elif event.kind == "opinion":
+            self._line(state.opinions.said[-1].words())
         elif event.kind == "verify":
             fact = event.data
             what = "the same kernel" if fact["same"] else "another kernel: its runs no longer count"

@@ -22,7 +22,8 @@ _MEANING = {
 
 
 def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
-    """One word for where a job is: running, finished, failed, cancelled, interrupted, new."""
+    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, reopened
+    (finished, before somebody overruled it)."""
     worked = work_events(events)
     last = worked[-1].kind if worked else ""
     if running:
@@ -31,6 +32,8 @@ def job_state(events: list[Event], running: bool, cancelled: bool = False) -> st
         return "finished"
     if last == "failed":
         return "failed"
+    if last == "opinion" and any(event.kind == "finished" for event in events):
+        return "reopened"
     if cancelled or last == "cancelled":
         return "cancelled"
     return "interrupted" if events else "new"
@@ -78,6 +81,11 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
     found = {key: finished[key] for key in keys if key in finished}
     if state.config is not None:
         found["config"] = {key: value for key, value in state.config.items() if key not in ("text", "base")}
+    if state.opinions.said:
+        found["marked"] = [
+            {"commit": one.commit, "says": one.says, "who": one.who, "why": one.why, "time": one.time}
+            for one in state.opinions
+        ]
     if state.verified:
         found["verified"] = sorted(state.verified)
     return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
@@ -154,6 +162,9 @@ def _print_evidence(state: State) -> None:
         say(choice_words(state.config))
     finished = state.finished or {}
     shown = [*finished["commits"][:1], *finished.get("parents", [])]
+    for opinion in state.opinions:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(opinion.time))
+        say(f"{when} {opinion.words()}", style="yellow")
     for commit in shown:
         tally = state.tally(commit)
         if tally.total:
@@ -176,6 +187,8 @@ def _print_open(stored: StoredJob, events: list[Event], state: State, running: b
     for test in state.tests[-8:]:
         verdict = verdict_of(test) or "..."
         say(f"  {test.data['phase']:8} {test.commit[:12]} {verdict:5} {outcomes(test)}  {test.data['title']}")
+    for opinion in state.opinions:
+        say(opinion.words(), style="yellow")
     if belief_line(state):
         say(belief_line(state))
     left = time_left(state)

@@ -6,6 +6,7 @@ Candidates are therefore kept in classes (tests + 1 of them on a line), and the 
 x crash laws: its size grows with the tests, never with the commits.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +79,7 @@ class Belief:
         self.set_doubt(doubt)
         self._evidence: dict[int, Evidence] = {}
         self._broken: dict[int, str] = {}
+        self._settled: frozenset[int] = frozenset()
         self._contains: dict[int, Bools] = {}  # ancestors of each revision with a run that counts
         self._classes = np.zeros(dag.n, dtype=np.int64)  # commits with the same presence at all of these share one
 
@@ -123,6 +125,11 @@ class Belief:
         self.evidence(revision)
         self._broken[revision] = why
 
+    def settle(self, revisions: Iterable[int]) -> None:
+        """No runs are wanted of these revisions, whatever they would say: people vouch for them. Instead of the ones so
+        far."""
+        self._settled = frozenset(revisions)
+
     @property
     def broken(self) -> dict[int, str]:
         """The revisions noted as untestable, and why."""
@@ -140,9 +147,9 @@ class Belief:
         return self._evidence.get(revision, _NONE)
 
     def unusable(self) -> Bools:
-        """(n,) revisions not worth another run: untestable, or run so often with every run lost."""
+        """(n,) revisions not worth another run: untestable, settled, or run so often with every run lost."""
         result = np.zeros(self.dag.n, dtype=bool)
-        result[list(self._broken)] = True
+        result[[*self._broken, *self._settled]] = True
         for revision, seen in self._evidence.items():
             wasted = seen.lost + seen.unreached
             result[revision] |= wasted >= _WORN and wasted >= _WORN_RATIO * (seen.crashes + seen.exposure)

@@ -27,6 +27,10 @@ class Evidence:
     then, and how many runs, in order. ``unreached`` clean runs are known not to have come near the crash's code: they
     are not among ``clean`` and ``cut``; ``reached`` of those are known to have come there. ``absent``: that code does
     not exist here.
+
+    ``told``: runs that were made elsewhere, with the chance that they are wrong about this revision, whatever their
+    number: another compiler, another machine, another crash taken for the bug. ``words``: what people say of the
+    revision (the bug is here, or not), each with the chance that they err; no number of runs is behind that.
     """
 
     crashes: int = 0
@@ -36,12 +40,16 @@ class Evidence:
     reached: int = 0
     unreached: int = 0
     absent: bool = False
+    told: tuple[tuple["Evidence", float], ...] = ()
+    words: tuple[tuple[bool, float], ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.crashes, self.clean, self.lost, self.reached, self.unreached) < 0:
             raise ValueError("negative count of runs")
         if any(not 0 <= share <= 1 or runs < 0 for share, runs in self.cut):
             raise ValueError("a cut run's share must lie in [0, 1], the number of such runs must not be negative")
+        if any(not 0 < error <= 0.5 for _, error in (*self.told, *self.words)):
+            raise ValueError("the chance that others err must lie in (0, 0.5]")
 
     def plus(self, other: "Evidence") -> "Evidence":
         """Both together; neither order nor grouping matters."""
@@ -53,12 +61,15 @@ class Evidence:
             self.reached + other.reached,
             self.unreached + other.unreached,
             self.absent or other.absent,
+            tuple(sorted(self.told + other.told, key=_told_order)),
+            tuple(sorted(self.words + other.words)),
         )
 
     @property
     def counts(self) -> bool:
         """Whether any of it says something about the bug."""
-        return bool(self.crashes or self.clean or self.cut or self.unreached)
+        heard = self.words or any(runs.counts for runs, _ in self.told)
+        return bool(self.crashes or self.clean or self.cut or self.unreached or heard)
 
     @property
     def exposure(self) -> float:
@@ -80,6 +91,11 @@ def _merged(one: tuple[tuple[float, int], ...], other: tuple[tuple[float, int], 
     for share, runs in other:
         counts[share] = counts.get(share, 0) + runs
     return tuple(sorted(counts.items()))
+
+
+def _told_order(told: tuple[Evidence, float]) -> tuple[float, ...]:
+    runs, error = told
+    return (runs.crashes, runs.exposure, runs.lost, error)
 
 
 def trigger_law(laws: Laws, evidence: Evidence) -> Floats:
@@ -116,22 +132,50 @@ def absent_law(model: Model, evidence: Evidence) -> float:
 
 def present_law(model: Model, doubt: float, evidence: Evidence) -> Floats:
     """(laws,) log-likelihood where the bug is present: masked with the chance ``doubt``, else able to trigger."""
-    masked = absent_law(model, evidence) + _reach("masked", evidence)
-    triggers = trigger_law(model.laws, evidence) + _reach("there", evidence)
+    triggers = trigger_law(model.laws, evidence) + _reach("there", evidence) + _told_there(model, evidence)
     log_doubt, log_rest = logs(np.array([doubt, 1.0 - doubt]))
-    return np.asarray(np.maximum(np.logaddexp(log_doubt + masked, log_rest + triggers), IMPOSSIBLE))
+    mixed = np.logaddexp(log_doubt + _masked_law(model, evidence), log_rest + triggers)
+    return np.asarray(np.maximum(mixed + _said(evidence, True), IMPOSSIBLE))
 
 
 def gone_law(model: Model, evidence: Evidence) -> float:
     """Log-likelihood where the bug is not there, with what is known of reach."""
-    return absent_law(model, evidence) + _reach("gone", evidence)
+    own = absent_law(model, evidence) + _reach("gone", evidence)
+    return own + _told_gone(model, evidence) + _said(evidence, False)
 
 
 def mask_chance(model: Model, doubt: float, evidence: Evidence) -> Floats:
     """(laws,) chance that the bug is masked at a revision, given its runs and that it is present."""
     present = present_law(model, doubt, evidence)
-    masked = absent_law(model, evidence) + _reach("masked", evidence) + logs(np.array([doubt]))[0]
+    masked = _masked_law(model, evidence) + _said(evidence, True) + logs(np.array([doubt]))[0]
     return np.asarray(np.exp(np.minimum(masked - present, 0.0)))
+
+
+def _masked_law(model: Model, evidence: Evidence) -> float:
+    return absent_law(model, evidence) + _reach("masked", evidence) + _told_gone(model, evidence)
+
+
+def _told_there(model: Model, evidence: Evidence) -> Floats:
+    """(laws,) log-likelihood of what was told where the bug can trigger: (1 - e) P(runs | there) + e P(runs | gone)."""
+    result = np.zeros(len(model.laws.rate))
+    for runs, error in evidence.told:
+        right, wrong = trigger_law(model.laws, runs), absent_law(model, runs)
+        result += np.logaddexp(np.log1p(-error) + right, np.log(error) + wrong)
+    return result
+
+
+def _told_gone(model: Model, evidence: Evidence) -> float:
+    """The same where the bug is not there or can't trigger; runs that are wrong crash by any law."""
+    result = 0.0
+    for runs, error in evidence.told:
+        crashing = np.logaddexp.reduce(trigger_law(model.laws, runs) + logs(model.laws.weight))
+        result += float(np.logaddexp(np.log1p(-error) + absent_law(model, runs), np.log(error) + crashing))
+    return result
+
+
+def _said(evidence: Evidence, there: bool) -> float:
+    """Log-likelihood of people's words where the bug is there (masked or not), or not."""
+    return float(sum(np.log1p(-error) if said == there else np.log(error) for said, error in evidence.words))
 
 
 def _reach(where: str, evidence: Evidence) -> float:

@@ -3,7 +3,7 @@
 from firstbad.session.bisection import Bisection, Cancelled, Observer, verdict_of
 from firstbad.session.lab import is_running
 from firstbad.session.log import bisection_log
-from firstbad.session.question import find_question, history_of
+from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
 from firstbad.session.state import State, Test, fold
@@ -21,5 +21,6 @@ __all__ = [
     "history_of",
     "is_running",
     "learned",
+    "pinned",
     "verdict_of",
 ]

@@ -28,6 +28,7 @@ class Answer:
             "boundary": finish.boundary,
             "why": finish.why,
             **finish.more,
+            "opinions": len(self.session.state.opinions.said),
         }
         return data | (self._culprit(finish.commits[0]) if finish.status == "found" else {})
 

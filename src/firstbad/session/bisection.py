@@ -85,6 +85,7 @@ class Bisection:
             else Decider(history, self.question, means)
         )
         self.state: State = fold(events, self.job.title)
+        self._heard = events[-1].seq if events else -1
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
         self.prober = Prober(self)
@@ -99,7 +100,7 @@ class Bisection:
                 if self.state.finished is None:
                     self._begin()
                     self._catch_up()
-                while self.state.finished is None:
+                while self._hear() or self.state.finished is None:
                     if self._config_is_open():
                         ConfigSearch(self, self.minimizer).choose()
                         self._catch_up()
@@ -114,6 +115,15 @@ class Bisection:
         finally:
             self.engine.close()
 
+    def _hear(self) -> bool:
+        """Take in what people said meanwhile, from other processes; whether they said anything."""
+        since = [event for event in self.store.events(self.number, self._heard) if event.kind == "opinion"]
+        for event in since:
+            apply(self.state, event, self.job.title)
+            self._heard = event.seq
+            self.observer.event(event, self.state)
+        return bool(since)
+
     def _config_is_open(self) -> bool:
         """Whether the configuration has yet to be chosen; the start's crash has to be known for that."""
         asked = self.job.baseline is not None or self.job.build.sanitizers == "needed"
@@ -124,6 +134,8 @@ class Bisection:
     def record(self, kind: str, data: dict[str, Any]) -> Event:
         """Put an event on disk, then into the state."""
         event = self.store.append(self.number, kind, data)
+        if event.seq == self._heard + 1:  # else somebody said something in between, which is yet to be heard
+            self._heard = event.seq
         apply(self.state, event, self.job.title)
         self.observer.event(event, self.state)
         return event

@@ -14,6 +14,7 @@ from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
 from firstbad.session.question import Question
 from firstbad.session.state import State
+from firstbad.session.state import Test as Tested
 from firstbad.session.view import Bools, Floats, View, Views
 
 Phase = Literal["initial", "base", "head", "release", "search", "confirm", "test"]
@@ -211,10 +212,10 @@ class Decider:
             why = "the merge base can't be tested: whether the head ever had the bug is open"
             return Finish("not_fixed", boundary=base, why=why)
         tally = state.tally(base)
-        if tally.crashes:
+        if state.crashed(base):
             return None
         wanted = self._enough_runs(state) - tally.useful
-        if wanted > 0 and tally.total < START_LIMIT:
+        if wanted > 0 and tally.total < START_LIMIT and not state.opinions.settled(base):
             return Step("base", base, wanted)
         why = "the crash does not show at the merge base: the head may never have had the bug"
         return Finish("not_fixed", boundary=base, why=why)
@@ -251,7 +252,7 @@ class Decider:
             step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
             if step is not None:
                 return step
-            if state.tally(commit).crashes and view.belief.older > 0.5:
+            if state.crashed(commit) and view.belief.older > 0.5:
                 raise BisectionError(f"{commit[:12]} was said to be good, but crashes; name an older one with --good")
         return None
 
@@ -259,7 +260,10 @@ class Decider:
         """A step at an end of the range while it is open whether the bug is there; None when that is known."""
         probability = view.belief.p_bug(view.range.index[commit])
         tally = state.tally(commit)
-        if not tally.useful and tally.lost < EDGE_RUNS:
+        if state.opinions.settled(commit):
+            return None
+        # What was run elsewhere may do for an end of the range: the answer does not rest on it alone.
+        if not tally.useful and not tally.told["ok"] + tally.told["crash"] and tally.lost < EDGE_RUNS:
             return Step(phase, commit, self._edge_runs(view), data)
         if not SURE < probability < 1 - SURE or tally.total >= START_LIMIT:
             return None
@@ -294,7 +298,7 @@ class Decider:
             return question.start, question.good
         bad, good = question.start, ""
         for test in state.tests:
-            if test.data["phase"] == "release" and test.mark is not None:
+            if _is_release(test) and test.mark is not None:
                 if test.mark["verdict"] == "bad":
                     bad = test.commit
                 elif test.mark["verdict"] == "good":
@@ -375,6 +379,8 @@ class Decider:
             return None
         for base in self.history.merge_bases(view.hash(test.revision), self._origin()):
             tally = state.tally(base)
+            if state.opinions.settled(base):
+                continue
             if base in view.range.index and base not in state.untestable() and tally.total < START_LIMIT:
                 wanted = self._enough_runs(state) - tally.useful
                 if wanted > 0 and not tally.crashes:
@@ -406,7 +412,7 @@ class Decider:
 
     def _last_crash(self, state: State, view: View) -> str:
         """The oldest release that crashed, the start if none did."""
-        crashed = [index for index in view.releases if state.tally(view.hash(index)).crashes]
+        crashed = [index for index in view.releases if state.crashed(view.hash(index))]
         return view.hash(crashed[-1]) if crashed else self.question.start
 
     def _shorter(self, state: State) -> bool:
@@ -465,7 +471,7 @@ class Decider:
             return [self.question.head, self._origin()]
         bad, good = self.question.start, self.question.good[0] if self.question.good else ""
         for test in state.tests:
-            if test.data["phase"] == "release" and test.mark is not None and not good:
+            if _is_release(test) and test.mark is not None and not good:
                 verdict = test.mark["verdict"]
                 bad, good = (test.commit if verdict == "bad" else bad), (test.commit if verdict == "good" else "")
         return [bad, good or view.hash(0)]
@@ -478,3 +484,8 @@ def _entropy(posterior: Floats) -> float:
     """Bits that are missing until the culprit is known."""
     weights = posterior[posterior > 0]
     return float(-(weights * np.log2(weights)).sum())
+
+
+def _is_release(test: Tested) -> bool:
+    """A test of the walk over the releases, here or elsewhere."""
+    return bool(test.data["phase"] == "release" or (test.told and test.data.get("release")))

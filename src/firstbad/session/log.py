@@ -1,6 +1,7 @@
 """The bisection log of a job, rendered from its events as far as they go."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -74,6 +75,8 @@ class _Renderer:
         self._configuration()
         for block in _blocks(self.state.tests):
             self._test(block)
+        for opinion in self.state.opinions.said:
+            self.writer.note(opinion.words())
         if self.state.finished:
             self._finish(self.state.finished)
         elif self.events[-1].kind == "failed":
@@ -104,6 +107,9 @@ class _Renderer:
         elif data["phase"] in ("search", "confirm"):
             self._announce(data)
         build = self.state.builds.get(data["commit"])
+        if block.tests[0].told:
+            self._told(block)
+            return
         if build is None:
             return
         outcomes = [run.verdict() for run in block.runs]
@@ -120,6 +126,13 @@ class _Renderer:
         for test in block.tests:
             for built in test.verified:
                 self.writer.note(_verification(built))
+
+    def _told(self, block: _Block) -> None:
+        """What was run elsewhere and imported: no test of ours, so old readers pass over it."""
+        for test in block.tests:
+            counts = Counter(run.verdict() for run in test.runs)
+            runs = ", ".join(f"{number} x {verdict}" for verdict, number in counts.most_common()) or "no runs"
+            self.writer.note(f"imported from {test.data['told']}: {test.commit} {(test.mark or {})['verdict']}: {runs}")
 
     def _announce(self, data: dict[str, Any]) -> None:
         if not self.searching:
@@ -241,7 +254,7 @@ class _Renderer:
 def _blocks(tests: Sequence[Test]) -> list[_Block]:
     blocks: list[_Block] = []
     for test in tests:
-        if blocks and blocks[-1].data["commit"] == test.commit:
+        if blocks and blocks[-1].data["commit"] == test.commit and blocks[-1].tests[0].told == test.told:
             blocks[-1].tests.append(test)
         else:
             blocks.append(_Block([test]))

@@ -8,6 +8,7 @@ from typing import Any
 from firstbad.crash import Bug, Shown
 from firstbad.inference import Evidence, Exposure
 from firstbad.kernel.artifacts import Built
+from firstbad.session.opinions import Opinions, opinion_of, told_evidence, weigh
 from firstbad.session.outcome import SAME, Run, from_event
 from firstbad.store import Event
 
@@ -62,6 +63,7 @@ class Tally:
     unreached: int = 0  # clean runs known not to have come there; they are not in ``clean`` or ``cut``
     absent: bool = False  # the crash's code does not exist here
     groups: dict[str, Group] = field(default_factory=dict)  # runs of snapshots, which are counted above too
+    told: Counter[str] = field(default_factory=Counter)  # outcomes of runs made elsewhere, which are not counted above
 
     def add(self, run: Run) -> None:
         """Count one run."""
@@ -185,6 +187,11 @@ class Test:
         """Full hash of the revision under test."""
         return str(self.data["commit"])
 
+    @property
+    def told(self) -> bool:
+        """Whether it was made elsewhere and imported."""
+        return bool(self.data.get("told"))
+
 
 @dataclass
 class Trial(Test):
@@ -219,6 +226,7 @@ class State:
     accelerated: bool = False  # whether it was told how machines run
     kept: dict[str, Any] | None = None  # the machine that was left for a debugger
     finished: dict[str, Any] | None = None
+    opinions: Opinions = field(default_factory=Opinions)  # of people
     trials: list[Trial] = field(default_factory=list)  # of configurations
     proofs: list[Trial] = field(default_factory=list)  # of answers; the last one counts
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
@@ -237,6 +245,18 @@ class State:
     def tally(self, commit: str) -> Tally:
         """Counts of a revision; zeros when it was never run."""
         return self.tallies.get(commit, Tally())
+
+    def evidence(self, commit: str, exposure: Exposure) -> Evidence:
+        """All that is known of a revision, as the belief takes it."""
+        tally = self.tally(commit)
+        lost = sum(tally.told.values()) - tally.told["crash"] - tally.told["ok"]
+        told = told_evidence(tally.told["crash"], tally.told["ok"], lost)
+        return weigh(self.opinions, commit, tally.evidence(exposure), told)
+
+    def crashed(self, commit: str) -> bool:
+        """Whether a revision's runs here showed the bug, or a person says that it is there."""
+        verdict = self.opinions.verdict(commit)
+        return verdict == "bad" if verdict else bool(self.tally(commit).crashes)
 
     def untestable(self) -> dict[str, str]:
         """Revisions that do not build or boot, crash with other bugs only, or don't come near the crash's code: which
@@ -259,7 +279,8 @@ class State:
 
     def _all_tests(self) -> list[Test]:
         """Tests with whatever configuration; the chosen one's try is the first of ``tests``."""
-        chosen = self.tests[0].runs if self.tests else None
+        here = [test for test in self.tests if not test.told]
+        chosen = here[0].runs if here else None
         return [*self.before, *(trial for trial in self.trials if trial.runs is not chosen), *self.tests]
 
     def revisions_tested(self) -> int:
@@ -268,12 +289,12 @@ class State:
         return len({test.commit for test in tried if self.tally(test.commit).total or not test.same_as})
 
     def runs(self) -> int:
-        """Runs recorded."""
-        return sum(len(test.runs) for test in self._all_tests())
+        """Runs made here."""
+        return sum(len(test.runs) for test in self._all_tests() if not test.told)
 
     def _tests(self, commit: str) -> list[Test]:
-        """Those of a revision that count."""
-        return [test for test in self.tests if test.commit == commit and not test.void]
+        """Those of a revision that count, made here."""
+        return [test for test in self.tests if test.commit == commit and not test.void and not test.told]
 
     def leading(self, commit: str) -> tuple[str, int, int]:
         """The crash title that a revision's runs showed most often, how often, and how often the next one; before the
@@ -298,10 +319,9 @@ class State:
     def by_signature(self, signature: str, but: str) -> str | None:
         """Another revision with this signature that was run."""
         for commit, build in self.builds.items():
-            if commit != but and build.signature == signature and not build.error:
-                tally = self.tally(commit)
-                if tally.useful:
-                    return commit
+            alike = commit != but and build.signature == signature and not build.error
+            if alike and self.tally(commit).useful and not self.opinions.settled(commit):
+                return commit
         return None
 
 
@@ -352,7 +372,11 @@ def apply(state: State, event: Event, title: str = "") -> None:
     elif event.kind == "kept":
         state.kept = data
     elif event.kind == "finished":
-        state.finished = data
+        # An answer that was found without what people had said by then is none.
+        state.finished = data if data.get("opinions", 0) == len(state.opinions.said) else None
+    elif event.kind == "opinion":
+        state.opinions.add(opinion_of(data, event.time))
+        state.finished = None
     elif event.kind == "config":
         _change_over(state, data)
     elif event.kind.startswith("trial"):
@@ -403,11 +427,15 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
         return
     start = trial.commit
     title = next((test.data["title"] for test in state.tests if test.commit == start), start)
-    state.before, state.own_builds = state.tests, state.builds
+    told = [test for test in state.tests if test.told]
+    state.before, state.own_builds = [test for test in state.tests if not test.told], state.builds
+    elsewhere = {commit: Tally(told=tally.told) for commit, tally in state.tallies.items() if tally.told}
+    trial.tally.told = elsewhere.pop(start, Tally()).told
     state.tests = [
-        Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"})
+        *told,
+        Test({"commit": start, "phase": "initial", "title": title}, trial.runs, trial.seconds, {"verdict": "bad"}),
     ]
-    state.builds, state.tallies, state.same = {start: trial.build}, {start: trial.tally}, {}
+    state.builds, state.tallies, state.same = {start: trial.build}, {**elsewhere, start: trial.tally}, {}
     state.verified, state.probes, state.aims = {}, {}, {}
     said = [run for run in trial.runs if run.outcome in ("ok", "crash", "other")]
     state.run_seconds = [run.seconds for run in said]
@@ -416,6 +444,10 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
 
 def _apply_run(state: State, data: dict[str, Any]) -> None:
     run = from_event(data)
+    if state.tests[-1].told:
+        state.tallies.setdefault(data["commit"], Tally()).told[run.outcome] += 1
+        state.tests[-1].runs.append(run)
+        return
     if run.outcome == "crash" and run.reached in (False, "absent") and not state.misled:
         _distrust_reach(state)
     if state.misled:
@@ -454,16 +486,16 @@ def _verify(state: State, data: dict[str, Any]) -> None:
     if data["same"]:
         return
     state.builds[commit] = _build_fact({**data, "cached": True})
-    state.tallies[commit] = Tally()
+    state.tallies[commit] = Tally(told=state.tally(commit).told)
     state.same = {one: other for one, other in state.same.items() if commit not in (one, other)}
     for test in state.tests:
-        test.void |= test.commit == commit
+        test.void |= test.commit == commit and not test.told
 
 
 def _name_bug(state: State, commit: str) -> None:
     """The bug is what the start commit's runs show most often; runs with another crash are lost from then on."""
     title, _, _ = state.leading(commit)
-    tests = [test for test in state.tests if not test.void]
+    tests = [test for test in state.tests if not test.void and not test.told]
     crashed = [(test.commit, run) for test in tests for run in test.runs if run.outcome == "crash"]
     faces = [run.report for at, run in crashed if at == commit and run.title == title and run.report is not None]
     state.bug = Bug([title], faces)

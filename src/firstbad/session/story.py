@@ -35,7 +35,7 @@ def work_events(events: Sequence[Event]) -> list[Event]:
 def wall_seconds(events: Sequence[Event]) -> float:
     """Time from start to end without the breaks between an interruption and the resume after it."""
     total = 0.0
-    for before, after in pairwise(work_events(events)):
+    for before, after in pairwise([event for event in work_events(events) if event.kind != "opinion"]):
         if after.kind not in ("started", "failed"):
             total += after.time - before.time
     return total

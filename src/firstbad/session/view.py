@@ -10,6 +10,7 @@ from firstbad.history.base import History
 from firstbad.history.graph import Range
 from firstbad.inference import Belief, Dag, Exposure, Model
 from firstbad.inference.facts import facts
+from firstbad.session.opinions import PERSON_ERROR
 from firstbad.session.question import Question
 from firstbad.session.state import State
 
@@ -111,9 +112,10 @@ class Views:
         doubt = self._fix_doubt(state, part) if self.question.kind == "fix" else self._masks(state, part)
         part.belief.set_doubt(self._unmasked(state, part, doubt))
         index = part.range.index
-        for commit, tally in state.tallies.items():
-            if commit in index:
-                part.belief.record(index[commit], tally.evidence(exposure))
+        for commit in {*state.tallies, *state.opinions.commits()} & index.keys():
+            part.belief.record(index[commit], state.evidence(commit, exposure))
+        settled = (commit for commit in state.opinions.commits() if state.opinions.settled(commit))
+        part.belief.settle(index[commit] for commit in settled if commit in index)
         for commit, why in state.untestable().items():
             if commit in index:
                 part.belief.untestable(index[commit], why)
@@ -161,7 +163,8 @@ class Views:
         stack = tuple((state.crash or {}).get("files", ()))
         # A revision that was run itself says what it is, whatever its signature promised.
         same = tuple(pair for pair in state.same.items() if not state.tally(pair[0]).useful)
-        made_from = (hinted, stack, bool(compiled), same)
+        rejected = state.opinions.rejected()
+        made_from = (hinted, stack, bool(compiled), same, rejected)
         if made_from == part.prior_of:
             return
         weights, part.effects = np.ones(part.dag.n), ()
@@ -177,6 +180,7 @@ class Views:
             if commit in part.range.index and twin in part.range.index:
                 between = part.dag.ancestors(part.range.index[commit]) ^ part.dag.ancestors(part.range.index[twin])
                 mixed[between] *= SAME_BINARY
+        mixed[[part.range.index[commit] for commit in rejected if commit in part.range.index]] *= PERSON_ERROR
         part.belief.set_prior(mixed)
         part.prior_of = made_from
 

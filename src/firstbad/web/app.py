@@ -66,6 +66,11 @@ def _facts(place: Home, store: Store, stored: StoredJob) -> dict[str, Any]:
         "tests": tests,
         "finished": state.finished,
         "crash": state.crash,
+        "opinions": [(_when(one.time), one.words()) for one in state.opinions.said],
         "running": is_running(place.job(stored.id)),
-        "created": datetime.datetime.fromtimestamp(stored.created, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "created": _when(stored.created),
     }
+
+
+def _when(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
