@@ -1,6 +1,7 @@
 """The `firstbad` command, one module per command group."""
 
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -8,27 +9,37 @@ import click
 from firstbad import __version__
 from firstbad.cli import bisect, crash, demo, doctor, jobs, machine, opinions, report, serve, simulate, test
 from firstbad.cli.output import say_error
-from firstbad.errors import FirstbadError, UserError
+from firstbad.cli.status import exit_of, status_of
+from firstbad.errors import FirstbadError
 from firstbad.session import Cancelled
 
 
 class _Main(click.Group):
-    """Turns our errors into one line and an exit status: 2 for unusable input, 1 for what could not be done."""
+    """Turns our errors into one line and the exit status of their kind, see status.toml."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
-        except UserError as error:
-            say_error(str(error))
-            sys.exit(2)
         except FirstbadError as error:
             say_error(str(error))
-            sys.exit(1)
-        except Cancelled:
+            sys.exit(exit_of(status_of(error)))
+        except Cancelled as error:
             say_error("cancelled; `firstbad resume` goes on from here")
-            sys.exit(1)
+            sys.exit(exit_of(status_of(error)))
         except BrokenPipeError:
             sys.exit(1)
+        except Exception as error:
+            traceback.print_exc()
+            say_error("this is a defect of firstbad; please report it with the lines above")
+            sys.exit(exit_of(status_of(error)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but Ctrl-C ends with the status of an interruption."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            say_error("interrupted")
+            sys.exit(exit_of(status_of(error)))
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

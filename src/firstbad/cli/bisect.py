@@ -6,7 +6,9 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from firstbad.cli.deadline import deadline_option
 from firstbad.cli.run import finish_job
+from firstbad.cli.status import epilog
 from firstbad.history.git import Repo
 from firstbad.home import Home, home
 from firstbad.job import BugClass, Job, load_job, make_job
@@ -95,6 +97,7 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
                 "--toolchain", help="compiler: clang, or a name that `firstbad doctor` lists  [default: gcc by release]"
             ),
             *([verify, no_proof, no_priors] if kind != "test" else []),
+            deadline_option,
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
         ]
@@ -106,7 +109,10 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
 
 
 @click.command(
-    epilog="Example: firstbad cause --repo linux --config .config --repro crash.c --commit v6.12 --good v6.11"
+    epilog=epilog(
+        "cause",
+        "firstbad cause --repo linux --config .config --repro crash.c --commit v6.12 --good v6.11",
+    )
 )
 @click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False)
 @options_of("cause")
@@ -120,7 +126,9 @@ def cause(**options: Any) -> None:
     _submit("cause", options)
 
 
-@click.command(epilog="Example: firstbad fix --repo linux --config .config --repro crash.c --commit v6.10 --head v6.12")
+@click.command(
+    epilog=epilog("fix", "firstbad fix --repo linux --config .config --repro crash.c --commit v6.10 --head v6.12")
+)
 @click.argument("job_file", metavar="[JOB.toml]", type=_PATH, required=False)
 @options_of("fix")
 def fix(**options: Any) -> None:
@@ -128,27 +136,28 @@ def fix(**options: Any) -> None:
     _submit("fix", options)
 
 
-@click.command(epilog="Example: firstbad resume 3")
+@click.command(epilog=epilog("resume", "firstbad resume 3"))
 @click.argument("number", metavar="[JOB]", type=int, required=False)
+@deadline_option
 @click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
 @click.option("--plain", is_flag=True, help="lines instead of the live view")
-def resume(number: int | None, as_json: bool, plain: bool) -> None:
+def resume(number: int | None, deadline: float | None, as_json: bool, plain: bool) -> None:
     """Go on with a job (the last one by default); nothing that was finished is repeated."""
     place = home()
     store = Store(place.database)
     found = store.job(number)
     store.cancel(found.id, False)
-    finish_job(store, place, found.id, as_json, plain)
+    finish_job(store, place, found.id, as_json, plain, deadline)
 
 
 def _submit(kind: str, options: dict[str, Any]) -> None:
-    job_file, as_json, plain = (options.pop(key) for key in ("job_file", "as_json", "plain"))
+    job_file, deadline, as_json, plain = (options.pop(key) for key in ("job_file", "deadline", "as_json", "plain"))
     data = {"kind": kind, **overrides(options)}
     job = load_job(job_file, data) if job_file else make_job(data)
     place = home()
     check(job, place)
     store = Store(place.database)
-    finish_job(store, place, store.submit(job), as_json, plain)
+    finish_job(store, place, store.submit(job), as_json, plain, deadline)
 
 
 def check(job: Job, place: Home) -> None:

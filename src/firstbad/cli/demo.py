@@ -1,5 +1,6 @@
 """``demo``: a real kernel history with known bugs, bisected for real and compared with the truth."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import click
 from rich.table import Table
 
 from firstbad.cli.bisect import check
+from firstbad.cli.deadline import deadline_option
 from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.cli.run import run_job
+from firstbad.cli.status import epilog, exit_of
 from firstbad.demo import Case, Demo, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home
@@ -17,7 +20,7 @@ from firstbad.job import Job, make_job
 from firstbad.store import Store
 
 
-@click.command(epilog="Example: firstbad demo --bug c --seed 2")
+@click.command(epilog=epilog("demo", "firstbad demo --bug c --seed 2"))
 @click.option("--bug", multiple=True, help="which bug: a, b, c, g-cause, g-fix; repeat for more  [default: a]")
 @click.option("--all", "every", is_flag=True, help="all bugs")
 @click.option(
@@ -38,6 +41,7 @@ from firstbad.store import Store
 @click.option(
     "--verify", type=click.Choice(["clean", "full", "off"]), default="clean", show_default=True, help="as for `cause`"
 )
+@deadline_option
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a bisection")
 @click.option("--plain", is_flag=True, help="lines instead of the live view")
 def demo(
@@ -48,6 +52,7 @@ def demo(
     make_only: bool,
     target: float,
     verify: str,
+    deadline: float | None,
     as_json: bool,
     plain: bool,
 ) -> None:
@@ -55,7 +60,7 @@ def demo(
 
     A git history of more than a hundred commits over a real kernel tree is made from Debian's linux-source
     package; its bugs are known (the search is not told), so the answer can be compared with the truth.
-    Exit status 1 if any answer is wrong.
+    Where --deadline passes, what is left of it is not begun.
     """
     place = home()
     rows: list[dict[str, Any]] = []
@@ -66,13 +71,23 @@ def demo(
             continue
         for name in _wanted(made, bug, every):
             case = made.cases[name]
-            rows.append(_bisect(place, made, case, demo_job(made, case, target, verify), as_json, plain))
+            if deadline is not None and rows and time.time() >= deadline:
+                raise SystemExit(_end(rows, as_json, "budget"))
+            job = demo_job(made, case, target, verify)
+            rows.append(_bisect(place, made, case, job, as_json, plain, deadline))
             if as_json:
                 say_json(rows[-1])
-    if rows and not as_json:
+    if rows:
+        late = any(row["status"] == "budget" for row in rows)
+        raise SystemExit(_end(rows, as_json, "budget" if late else "right"))
+
+
+def _end(rows: list[dict[str, Any]], as_json: bool, otherwise: str) -> int:
+    """Print what was found; the exit status where no answer is wrong."""
+    if not as_json:
         _print_table(rows)
-    if any(row["verdict"] != "right" for row in rows):
-        raise SystemExit(1)
+    wrong = any(row["verdict"] != "right" and row["status"] != "budget" for row in rows)
+    return exit_of("wrong" if wrong else otherwise)
 
 
 def _progress(text: str) -> None:
@@ -105,14 +120,16 @@ def demo_job(made: Demo, case: Case, target: float, verify: str = "clean") -> Jo
     )
 
 
-def _bisect(place: Home, made: Demo, case: Case, job: Job, as_json: bool, plain: bool) -> dict[str, Any]:
+def _bisect(
+    place: Home, made: Demo, case: Case, job: Job, as_json: bool, plain: bool, deadline: float | None
+) -> dict[str, Any]:
     check(job, place)
     store = Store(place.database)
     number = store.submit(job)
     if not as_json:
         say(f"\nbug ({case.name}), seed {made.seed}: {case.what}", style="bold")
     try:
-        run_job(store, place, number, plain or as_json)
+        run_job(store, place, number, plain or as_json, deadline)
         if not as_json:
             print_result(store, place, number)
     except FirstbadError as error:

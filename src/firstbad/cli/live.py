@@ -57,6 +57,14 @@ def time_left(state: State) -> float | None:
     return None
 
 
+def deadline_words(state: State) -> str:
+    """How long until the session's deadline; empty without one."""
+    if state.deadline is None:
+        return ""
+    left = state.deadline - time.time()
+    return f"{duration(left)} to the deadline" if left > 0 else "the deadline has passed"
+
+
 class PlainView:
     """One line per fact, for logs and pipes."""
 
@@ -86,7 +94,8 @@ class PlainView:
             )
             if belief_line(state) and test.data["phase"] in ("search", "confirm"):
                 left = time_left(state)
-                self._line(f"{belief_line(state)}{f'; about {duration(left)} left' if left else ''}")
+                more = [f"about {duration(left)} left" if left else "", deadline_words(state)]
+                self._line("; ".join([belief_line(state), *filter(None, more)]))
         elif event.kind == "opinion":
             self._line(state.opinions.said[-1].words())
         elif event.kind == "verify":
@@ -95,6 +104,8 @@ class PlainView:
             self._line(f"{fact['commit'][:12]} clean build in {fact['seconds']:.1f} s: {what}")
         elif event.kind == "machines":
             self._line(f"{machines_line(event)}: {event.data['why']}")
+        elif event.kind in ("deadline", "budget"):
+            self._line(deadline_words(state))
         elif event.kind == "kept":
             self._line(kept_lines(event))
         elif event.kind == "crash":
@@ -158,6 +169,7 @@ class LiveView:
             ("time ", "dim"),
             f"{duration(spent)} spent",
             f", about {duration(left)} left" if left is not None else "",
+            f", {deadline_words(state)}" if state.deadline is not None else "",
             f"; {len(state.builds)} builds, {state.runs()} runs",
         )
         belief = Text.assemble(

@@ -19,10 +19,11 @@ _MEANING = {
     "older_than_oldest": "the oldest tested release already has the bug",
     "not_fixed": "the crash still happens on the head",
 }
+_SHOWN = 40  # candidates that are printed for people
 
 
 def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
-    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, reopened
+    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, out of time, reopened
     (finished, before somebody overruled it)."""
     worked = work_events(events)
     last = worked[-1].kind if worked else ""
@@ -30,6 +31,8 @@ def job_state(events: list[Event], running: bool, cancelled: bool = False) -> st
         return "running"
     if last == "finished":
         return "finished"
+    if last == "budget":
+        return "out of time"
     if last == "failed":
         return "failed"
     if last == "opinion" and any(event.kind == "finished" for event in events):
@@ -44,7 +47,7 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
     stored = store.job(number)
     events = store.events(number)
     state = fold(events, stored.job.title)
-    finished = state.finished or {}
+    finished = state.finished or state.budget or _failure(events)
     costs = {
         "revisions_tested": state.revisions_tested(),
         "builds": len(state.builds),
@@ -91,13 +94,24 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
     return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
 
 
+def _failure(events: list[Event]) -> dict[str, Any]:
+    """Why the last session could not give an answer, in the words of the contracts."""
+    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
+    if last is None or last.kind == "started":
+        return {}
+    status = last.data.get("status")
+    known = status in ("not_reproduced", "untestable", "infra_failure")
+    return {"status": status if known else "unfinished", "why": last.data["error"]}
+
+
 def print_result(store: Store, place: Home, number: int, evidence: bool = True) -> None:
     """The answer, then what it rests on."""
     stored = store.job(number)
     events = store.events(number)
     state = fold(events, stored.job.title)
-    if state.finished is None:
-        _print_open(stored, events, state, is_running(place.job(number)))
+    running = is_running(place.job(number))
+    if state.finished is None and (running or state.budget is None):
+        _print_open(stored, events, state, running)
         return
     if stored.job.kind == "test":
         _print_test(stored, state)
@@ -115,7 +129,7 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
 
 
 def _print_test(stored: StoredJob, state: State) -> None:
-    finished = state.finished or {}
+    finished = state.finished or state.budget or {}
     patch = " with the patch" if finished["patched"] else ""
     style = {"not_seen": "green", "crashes": "red"}.get(finished["status"], "yellow")
     say(f"{finished['tested'][:12]}{patch}: {finished['why']}", style=f"bold {style}")
@@ -131,7 +145,7 @@ def _print_test(stored: StoredJob, state: State) -> None:
 
 
 def _print_answer(stored: StoredJob, state: State) -> None:
-    finished = state.finished or {}
+    finished = state.finished or state.budget or {}
     word = "bad" if stored.job.kind == "cause" else "good"
     if finished["status"] == "found":
         say(finished["show"])
@@ -148,11 +162,22 @@ def _print_answer(stored: StoredJob, state: State) -> None:
         say(f"{finished['status']}: {_MEANING.get(finished['status']) or finished['why']}", style="bold")
         if finished["boundary"]:
             say(f"oldest revision that still crashes: {finished['boundary']}")
-        names = titles(Repo(stored.job.repo), finished["commits"]) if finished["commits"] else {}
-        for commit, probability in zip(finished["commits"], finished["probabilities"], strict=True):
-            say(f"  {probability:6.2%} {commit[:12]} {names.get(commit, '')}")
+        _print_candidates(stored, finished)
+    if state.budget and not state.finished:
+        say(f"go on with: firstbad resume {stored.id}", style="dim")
     if finished.get("to"):
         say(f"recipients: {', '.join(finished['to'])}")
+
+
+def _print_candidates(stored: StoredJob, finished: dict[str, Any]) -> None:
+    shown = finished["commits"][:_SHOWN]
+    names = titles(Repo(stored.job.repo), shown) if shown else {}
+    for commit, probability in zip(shown, finished["probabilities"], strict=False):
+        say(f"  {probability:6.2%} {commit[:12]} {names.get(commit, '')}")
+    if len(finished["commits"]) > len(shown):
+        say(f"  and {len(finished['commits']) - len(shown)} more (--json has them all)")
+    if finished["commits"]:
+        say(f"one of them with a probability of {finished['confidence']:.2%}")
 
 
 def _print_evidence(state: State) -> None:
@@ -160,7 +185,7 @@ def _print_evidence(state: State) -> None:
         say(f"\nthe crash: {state.crash['title']}", style="bold")
     if state.config:
         say(choice_words(state.config))
-    finished = state.finished or {}
+    finished = state.finished or state.budget or {}
     shown = [*finished["commits"][:1], *finished.get("parents", [])]
     for opinion in state.opinions:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(opinion.time))
@@ -168,7 +193,8 @@ def _print_evidence(state: State) -> None:
     for commit in shown:
         tally = state.tally(commit)
         if tally.total:
-            role = "culprit" if commit in finished["commits"] else "parent "
+            role = "culprit" if finished["status"] == "found" else "likeliest"
+            role = role if commit in finished["commits"] else "parent "
             say(
                 f"{role} {commit[:12]}: {tally.crashes} of {tally.total} runs crashed with it"
                 + (f", {tally.lost} with another bug" if tally.lost else "")

@@ -10,6 +10,7 @@ import click
 from firstbad.cli.bisect import check, options_of, overrides
 from firstbad.cli.output import err
 from firstbad.cli.run import finish_job
+from firstbad.cli.status import epilog
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
 from firstbad.history.patch import PatchError, check_patch, read_patch
@@ -21,13 +22,7 @@ from firstbad.session import learned
 from firstbad.store import Store
 
 
-@click.command(
-    epilog="""Exit status: 0 not seen, and that is sure enough; 1 still crashes; 125 no answer (it does not build or
-    boot, the bug was not seen at --start, too few runs were allowed); 2 unusable input; 128 this machine failed: as
-    `git bisect run` reads them.
-
-    Example: firstbad test 3 --patch fix.diff"""
-)
+@click.command(epilog=epilog("test", "firstbad test 3 --patch fix.diff"))
 @click.argument("job", metavar="[JOB]", required=False)
 @options_of("test")
 def test(**options: Any) -> None:
@@ -35,9 +30,11 @@ def test(**options: Any) -> None:
 
     JOB is the number of a job that saw the crash, whose crash rate and bug are used, or a job file. Without one it
     takes the options of `firstbad cause`, and measures the crash rate at --start first or assumes one. Runs are made
-    until the crash is seen, or until so many clean ones would be improbable if the bug were there (--target).
+    until the crash is seen, or until so many clean ones would be improbable if the bug were there (--target). The exit
+    status is as `git bisect run` reads it.
     """
     named, as_json, plain, start = (options.pop(key) for key in ("job", "as_json", "plain", "start"))
+    deadline = options.pop("deadline")
     place = home()
     store = Store(place.database) if named and named.isdigit() else None
     job, reference, start = _job(store, named, options, start)
@@ -53,7 +50,7 @@ def test(**options: Any) -> None:
     job = _changed(job, job.test.patch, reference=reference)
     if not reference:
         err.print("firstbad: no crash rate is known; one is assumed (--start REV measures it)", markup=False)
-    finish_job(store, place, store.submit(job), as_json, plain)
+    finish_job(store, place, store.submit(job), as_json, plain, deadline)
 
 
 def _job(store: Store | None, named: str | None, options: dict[str, Any], start: str | None) -> tuple[Job, int, str]:

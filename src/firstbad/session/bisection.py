@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, RunRequest
@@ -36,8 +36,15 @@ FRESH_BOOTS = ("initial", "confirm", "test")
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
 
+_Done = TypeVar("_Done")
+
+
 class Cancelled(Exception):
     """The job was given up by ``firstbad cancel``."""
+
+
+class OutOfTime(Exception):
+    """The session's deadline has passed."""
 
 
 class Observer(Protocol):
@@ -61,9 +68,13 @@ class Bisection:
         observer: Observer,
         engine: Callable[[Home, Job], Engine] = make_engine,
         minimizer: Minimizer | None = None,
+        deadline: float | None = None,
     ) -> None:
-        """``minimizer`` makes configurations smaller; None: by the Kconfig files of the start commit."""
-        self.minimizer = minimizer
+        """``minimizer`` makes configurations smaller; None: by the Kconfig files of the start commit.
+
+        ``deadline``: seconds since the epoch, when this session ends with the best answer so far.
+        """
+        self.minimizer, self.deadline = minimizer, deadline
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.consoles = home.job(number) / "consoles"
         self.job = store.job(number).job
@@ -91,7 +102,7 @@ class Bisection:
         self.prober = Prober(self)
 
     def run(self) -> dict[str, Any]:
-        """Go on until the answer; returns the data of the ``finished`` event.
+        """Go on until the answer; returns the data of the ``finished`` event, of ``budget`` where the deadline passed.
 
         Raises BisectionError (it could not be done), InfrastructureError, Cancelled. Nothing is left running.
         """
@@ -112,6 +123,8 @@ class Bisection:
                         self._prove(step)
                         self._finish(step)
                 return self.state.finished
+        except OutOfTime:
+            return self._so_far()
         finally:
             self.engine.close()
 
@@ -123,6 +136,13 @@ class Bisection:
             self._heard = event.seq
             self.observer.event(event, self.state)
         return bool(since)
+
+    def _so_far(self) -> dict[str, Any]:
+        """The deadline has passed: end what is under way, then record the best answer."""
+        self.observer.activity("the deadline passed: builds and machines are ended")
+        self.engine.close()
+        with job_lock(self.home.job(self.number)):
+            return self.record("budget", Answer(self).data(self.decider.so_far(self.state))).data
 
     def _config_is_open(self) -> bool:
         """Whether the configuration has yet to be chosen; the start's crash has to be known for that."""
@@ -146,16 +166,28 @@ class Bisection:
         if self.job.reproducer.syzkaller_commit:
             data["syzkaller"] = self.job.reproducer.syzkaller_commit
         self.record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
+        if self.deadline is not None:
+            self.record("deadline", {"at": round(self.deadline, 3)})
+            self.check_end()  # the measurement that a test needs may have used all of the time
         if self.job.test.reference and self.state.learned is None:
             self.record("learned", learned(self.store, self.job.test.reference))
 
-    def _check_cancelled(self) -> None:
+    def check_end(self) -> None:
+        """Raises Cancelled where the job was given up, OutOfTime where the deadline has passed."""
         if self.store.job(self.number).cancelled:
             self.record("cancelled", {})
             raise Cancelled
+        if self.deadline is not None and time.time() >= self.deadline:
+            raise OutOfTime
+
+    def wait(self, future: Future[_Done]) -> _Done:
+        """What a build or a run comes to. Raises what `check_end` raises, at most a second late."""
+        while not wait([future], timeout=1).done:
+            self.check_end()
+        return future.result()
 
     def _evaluate(self, step: Step) -> None:
-        self._check_cancelled()
+        self.check_end()
         last = self.state.tests[-1] if self.state.tests else None
         if last is None or last.mark is not None or last.commit != step.commit:
             title = self.repo.commit(step.commit).title
@@ -186,12 +218,9 @@ class Bisection:
         return BuildRequest(self.job.repo, commit, chosen["text"], chosen["base"], fresh)
 
     def make(self, request: BuildRequest) -> Built:
-        """Have something built and wait for it. Raises Cancelled."""
+        """Have something built and wait for it. Raises Cancelled and OutOfTime."""
         self.observer.activity(f"building {request.commit[:12]}{', clean' if request.fresh else ''}")
-        future = self.engine.build(request)
-        while not wait([future], timeout=1).done:
-            self._check_cancelled()
-        return future.result()
+        return self.wait(self.engine.build(request))
 
     def _collect(self) -> None:
         builds = [*self.state.builds.values(), *(trial.build for trial in self.state.trials if trial.build)]
@@ -208,7 +237,7 @@ class Bisection:
             known = self.state.builds.get(commit)
             if known is None or commit in self.state.verified:
                 continue
-            self._check_cancelled()
+            self.check_end()
             built = self.make(self.request(commit, self.verify))
             same = built.signature == known.signature
             self.record("verify", {"commit": commit, **build_event(built), "same": same, "before": known.signature})
@@ -267,7 +296,7 @@ class Bisection:
         """Make runs in parallel, ``wanted`` of them that say something, or until ``enough``.
 
         Each is handed to ``judged`` (with its seconds of wall-clock), which records it. ``first`` numbers the consoles.
-        Raises Cancelled and InfrastructureError.
+        Raises Cancelled, OutOfTime and InfrastructureError.
         """
         machine = machine or self.machine()
         pending: set[Future[MachineRun]] = set()
@@ -293,7 +322,7 @@ class Bisection:
                 stop = enough(run) or stop
             if infra >= INFRA_LIMIT:
                 raise InfrastructureError(f"{infra} runs in a row failed on this machine: {run.title}")
-            self._check_cancelled()
+            self.check_end()
 
     def _keep(self, seen: MachineRun, run: Run, built: Built) -> None:
         """The first machine that shows the bug stays, where the job says so; others that were left are ended."""

@@ -155,6 +155,16 @@ class Decider:
         """What is believed about the range of history; good until the next view."""
         return self._view(state)
 
+    def so_far(self, state: State) -> Finish:
+        """The answer where the time is over: the smallest set that holds the target, as far as that is known."""
+        try:
+            best = self.best(state) if self.start_is_known(state) else None
+        except BisectionError:
+            best = None
+        if best is None:
+            return Finish("budget", why="no time left; what the bug does at the start commit is not known yet")
+        return replace(best, status="budget", why="no time left")
+
     # The start commit.
 
     def check_start(self, state: State) -> Step | None:

@@ -79,6 +79,8 @@ class _Renderer:
             self.writer.note(opinion.words())
         if self.state.finished:
             self._finish(self.state.finished)
+        elif self.state.budget:
+            self._out_of_time(self.state.budget)
         elif self.events[-1].kind == "failed":
             self._failed(self.events[-1].data["error"])
         return self.writer.text()
@@ -220,6 +222,13 @@ class _Renderer:
         else:
             self.writer.older(self._title(data["boundary"]))
             self._crash()
+
+    def _out_of_time(self, data: dict[str, Any]) -> None:
+        self._totals()
+        self.writer.note(data["why"])
+        if data["commits"] and self.job.kind != "test":
+            self.writer.note(f"probability {data['confidence']:.6f} that it is one of these")
+            self.writer.candidates(data["commits"], "bad" if self.job.kind == "cause" else "good")
 
     def _failed(self, error: str) -> None:
         if "wasn't reproduced" in error:

@@ -53,7 +53,7 @@ class Prober:
         while len(heard) < PROBES and not any(said is not False for said in heard):
             path = self.session.consoles / f"{self.session.console(commit)}-probe{len(heard)}.txt"
             self.session.observer.activity(f"probing {commit[:12]}")
-            done = self.session.engine.run(RunRequest(built.kernel, path, machine)).result()
+            done = self.session.wait(self.session.engine.run(RunRequest(built.kernel, path, machine)))
             calls |= done.calls
             heard.append(aim.reached(done))
         start = self._at_start()

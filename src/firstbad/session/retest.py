@@ -46,6 +46,12 @@ class Tester:
             return self._start.start_is_known(state)
         return bool(state.tally(self.question.start).crashes)
 
+    def so_far(self, state: State) -> Finish:
+        """What the runs say where the time is over: nothing that is sure enough."""
+        tally = state.tally(self.question.start)
+        why = f"no time left after {tally.useful} runs that say something; nothing follows"
+        return Finish("budget", why=why, more=self._counts(state))
+
     def judge(self, state: State, step: Step) -> dict[str, Any]:
         """What the runs of a step say."""
         tally = state.tally(step.commit)

@@ -227,6 +227,8 @@ class State:
     kept: dict[str, Any] | None = None  # the machine that was left for a debugger
     finished: dict[str, Any] | None = None
     opinions: Opinions = field(default_factory=Opinions)  # of people
+    deadline: float | None = None  # of the session, seconds since the epoch
+    budget: dict[str, Any] | None = None  # the answer when the last session's deadline passed
     trials: list[Trial] = field(default_factory=list)  # of configurations
     proofs: list[Trial] = field(default_factory=list)  # of answers; the last one counts
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
@@ -341,6 +343,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
         if title and state.bug is None:
             state.bug = Bug([title])
         state.accelerated = False  # a session that goes on may be another host
+        state.deadline = state.budget = None
     elif event.kind == "learned":
         state.learned, state.config, state.crash = data, data.get("config"), data.get("crash")
         faces = (from_event(face).report for face in data["faces"])
@@ -376,7 +379,11 @@ def apply(state: State, event: Event, title: str = "") -> None:
         state.finished = data if data.get("opinions", 0) == len(state.opinions.said) else None
     elif event.kind == "opinion":
         state.opinions.add(opinion_of(data, event.time))
-        state.finished = None
+        state.finished = state.budget = None
+    elif event.kind == "deadline":
+        state.deadline = data["at"]
+    elif event.kind == "budget":
+        state.budget = data
     elif event.kind == "config":
         _change_over(state, data)
     elif event.kind.startswith("trial"):

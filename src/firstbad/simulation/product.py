@@ -67,7 +67,7 @@ class _Session:
         except InfrastructureError as error:
             return self._result(Finish("infra_failure", why=str(error)))
         except _Budget:
-            return self._result(self._so_far())
+            return self._result(self.decider.so_far(self.state))
 
     def _loop(self) -> Finish:
         for _ in range(_MOST_STEPS):
@@ -197,16 +197,6 @@ class _Session:
     def _record(self, kind: str, data: dict[str, Any]) -> None:
         self.number += 1
         apply(self.state, Event(self.number, self.world.clock, kind, data))
-
-    def _so_far(self) -> Finish:
-        try:
-            known = self.decider.start_is_known(self.state)
-        except BisectionError:
-            known = False
-        if not known:
-            return Finish("budget", why="no time left")
-        best = self.decider.best(self.state)
-        return Finish("budget", best.commits, best.probabilities, best.confidence, why="no time left")
 
     def _result(self, finish: Finish) -> Result:
         state, world, history = self.state, self.world, self.task.history

@@ -1,0 +1,60 @@
+"""Exit status of commands, one for each kind of result; the table is status.toml."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from firstbad.errors import BisectionError, FirstbadError, InfrastructureError, UserError
+from firstbad.session import Cancelled
+
+_TEST = {"not_seen": "not_seen", "crashes": "crashes", "infra_failure": "infra_failure"}
+
+
+@dataclass(frozen=True)
+class Status:
+    """A row of the table."""
+
+    result: str
+    exit: int
+    commands: tuple[str, ...]
+    means: str
+
+
+@cache
+def table() -> tuple[Status, ...]:
+    """All rows, in the order of the file."""
+    rows = tomllib.loads(files(__package__).joinpath("status.toml").read_text(encoding="utf-8"))["status"]
+    return tuple(Status(row["result"], row["exit"], tuple(row["commands"]), row["means"]) for row in rows)
+
+
+def exit_of(result: str) -> int:
+    """The exit status of a kind of result. Raises KeyError for one that the table does not hold."""
+    return {row.result: row.exit for row in table()}[result]
+
+
+def exit_of_job(kind: str, status: str) -> int:
+    """The exit status of a job of this kind that ended with this status (of the contracts)."""
+    return exit_of(_TEST.get(status, "no answer") if kind == "test" else status)
+
+
+def status_of(error: BaseException) -> str:
+    """The kind of result that an error is."""
+    if isinstance(error, UserError):
+        return "unusable input"
+    if isinstance(error, BisectionError):
+        return error.status
+    if isinstance(error, InfrastructureError):
+        return "infra_failure"
+    if isinstance(error, Cancelled):
+        return "cancelled"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return "untestable" if isinstance(error, FirstbadError) else "internal error"
+
+
+def epilog(command: str, example: str) -> str:
+    r"""The end of a command's help: the exit statuses that it has, and an example (``\b``: keep these lines)."""
+    rows = [row for row in table() if command in row.commands]
+    lines = [f"{row.exit:>4}  {row.result.replace('_', ' ')}: {row.means}" for row in rows]
+    return "\b\nExit status:\n" + "\n".join(lines) + f"\n\nExample: {example}"
