@@ -9,7 +9,7 @@ import click
 from firstbad import __version__
 from firstbad.cli import bisect, crash, demo, doctor, jobs, machine, opinions, report, serve, simulate, test
 from firstbad.cli.output import say_error
-from firstbad.cli.status import exit_of, status_of
+from firstbad.cli.status import exit_of_error, status_of
 from firstbad.errors import FirstbadError
 from firstbad.session import Cancelled
 
@@ -17,29 +17,27 @@ from firstbad.session import Cancelled
 class _Main(click.Group):
     """Turns our errors into one line and the exit status of their kind, see status.toml."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; errors end here."""
         try:
-            return super().main(*args, **kwargs)
-        except FirstbadError as error:
-            say_error(str(error))
-            sys.exit(exit_of(status_of(error)))
-        except Cancelled as error:
-            say_error("cancelled; `firstbad resume` goes on from here")
-            sys.exit(exit_of(status_of(error)))
-        except BrokenPipeError:
-            sys.exit(1)
+            return super().invoke(ctx)
+        except (FirstbadError, Cancelled, KeyboardInterrupt) as error:
+            hint = "; `firstbad resume` goes on from here" if isinstance(error, Cancelled) else ""
+            say_error(f"{str(error) or status_of(error)}{hint}")
+            sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click's own ends
         except Exception as error:
             traceback.print_exc()
             say_error("this is a defect of firstbad; please report it with the lines above")
-            sys.exit(exit_of(status_of(error)))
+            sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click does, but Ctrl-C ends with the status of an interruption."""
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does; a reader of our output that went away is no reason for many words."""
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            say_error("interrupted")
-            sys.exit(exit_of(status_of(error)))
+            return super().main(*args, **kwargs)
+        except BrokenPipeError:
+            sys.exit(1)
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

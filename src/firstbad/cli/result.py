@@ -23,7 +23,8 @@ _SHOWN = 40  # candidates that are printed for people
 
 
 def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
-    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, out of time, reopened
+    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, out of time,
+    reopened
     (finished, before somebody overruled it)."""
     worked = work_events(events)
     last = worked[-1].kind if worked else ""

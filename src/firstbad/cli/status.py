@@ -53,6 +53,16 @@ def status_of(error: BaseException) -> str:
     return "untestable" if isinstance(error, FirstbadError) else "internal error"
 
 
+def exit_of_error(error: BaseException, command: str) -> int:
+    """The exit status of a command that ended with this error; for commands that the table lacks 1, or 2 for input."""
+    result = status_of(error)
+    if result == "interrupted" or any(row.result == result and command in row.commands for row in table()):
+        return exit_of(result)
+    if command == "test":
+        return exit_of("no answer")
+    return exit_of("unusable input") if isinstance(error, UserError) else 1
+
+
 def epilog(command: str, example: str) -> str:
     r"""The end of a command's help: the exit statuses that it has, and an example (``\b``: keep these lines)."""
     rows = [row for row in table() if command in row.commands]
