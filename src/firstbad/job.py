@@ -300,9 +300,13 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
             fix["patch"] = str(path.parent / fix["patch"])
     if isinstance(build, dict) and isinstance(build.get("toolchain_dirs"), list):
         build["toolchain_dirs"] = [str(path.parent.absolute() / str(name)) for name in build["toolchain_dirs"]]
-    for key, value in (overrides or {}).items():
-        data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
-    return make_job(data, str(path))
+    return make_job(merged(data, overrides or {}), str(path))
+
+
+def merged(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a job with others over them; tables field by field."""
+    tables = {key: {**data.get(key, {}), **value} for key, value in over.items() if isinstance(value, dict)}
+    return {**data, **over, **tables}
 
 
 def make_job(data: dict[str, Any], origin: str = "options") -> Job:

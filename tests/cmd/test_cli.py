@@ -206,3 +206,41 @@ def test_people_overrule_and_take_it_back(place, files, monkeypatch):
     assert (len(opinions.said), list(opinions)) == (2, [])
     assert "names no culprit" in invoke("reject", "--why", "no").stderr
     assert "nobody rejected" in invoke("reject", "--undo").stderr
+
+
+def test_import_shows_what_it_would_take_in(place, files):
+    repo = files["repo"]
+    log = place / "git.log"
+    log.write_text(f"git bisect start 'HEAD' 'v6.1'\n# \x1b[2J\ngit bisect skip {'0' * 40}\ngit bisect good HEAD~2\n")
+    result = invoke("import", log, "--repo", repo, "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert "git bisect log" in result.stdout
+    assert "good = ['v6.1']" in result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines() if line.endswith((" c0", " c1", " c3"))] == [
+        "bad", "good", "good",
+    ]  # fmt: skip
+    assert f"{'0' * 40}: not in this repository, left out" in result.stderr
+    assert not (place / "home" / "firstbad.db").exists(), "nothing is kept of it"
+    said = json.loads(invoke("import", log, "--repo", repo, "--dry-run", "--json", "--good", "HEAD~1").stdout)
+    assert said["job"]["good"] == ["HEAD~1"]
+    assert [row["verdict"] for row in said["revisions"]] == ["bad", "good", "good"]
+    piped = CliRunner().invoke(main, ["import", "-", "--repo", str(repo), "--dry-run"], input=log.read_text())
+    assert "stdin: git bisect log" in piped.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nonsense\n", "does not say which commit it starts from"),
+        ('{"a": 1}', "no syz-bisect configuration"),
+        ("git bisect start\n", "without any revision"),
+        (f"bisecting cause commit starting from {'0' * 40}\n", "unknown revision"),
+    ],
+)
+def test_import_of_what_is_no_log_is_one_line_and_status_2(place, files, text, words):
+    log = place / "some.log"
+    log.write_text(text)
+    result = invoke("import", log, *options(files))
+    assert (result.exit_code, words in result.stderr) == (2, True)
+    assert "no such file" in invoke("import", place / "missing").stderr
+    assert not (place / "home" / "firstbad.db").exists()

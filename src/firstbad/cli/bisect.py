@@ -32,6 +32,11 @@ _REVISIONS = {
         click.option("--good", multiple=True, help="revision without the bug; repeat for more"),
     ),
     "fix": (*_COMMIT, click.option("--head", help="branch tip where the crash is gone  [default: HEAD]")),
+    "import": (
+        *_COMMIT,
+        click.option("--good", multiple=True, help="cause: revision without the bug; repeat for more"),
+        click.option("--head", help="fix: branch tip where the crash is gone"),
+    ),
     "test": (
         click.option("--rev", help="revision to test  [default: where the job saw the crash, else HEAD]"),
         click.option("--patch", type=_PATH, help="patch to test on it; - reads it from stdin"),

@@ -90,7 +90,7 @@ def prepare(source: Path, directory: Path, settings: Settings | None = None) -> 
     making = _Making(source, data, hashlib.sha256(data).hexdigest(), directory, settings, options)
     if not text:
         return making.program()
-    if source.suffix == ".c":
+    if source.suffix in (".c", ".cprog"):  # syz-manager's name for one
         return making.c()
     if shell.is_script(data):
         return making.shell()

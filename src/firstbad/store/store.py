@@ -1,6 +1,7 @@
 """Jobs and events in one SQLite database; an event is on disk before anybody uses it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,17 @@ class Store:
     def _call(self) -> "_Transaction":
         return _Transaction(self._engine, self.path)
 
-    def submit(self, job: Job) -> int:
-        """Keep a new job; returns its number."""
+    def submit(self, job: Job, evidence: Sequence[tuple[str, dict[str, Any]]] = ()) -> int:
+        """Keep a new job, with what is known of it beforehand as its first events (kind and data), all or nothing;
+        returns its number."""
         with self._call() as connection:
-            row = connection.execute(sa.insert(jobs).values(created=time.time(), job=job.model_dump(mode="json")))
+            now = time.time()
+            row = connection.execute(sa.insert(jobs).values(created=now, job=job.model_dump(mode="json")))
             (number,) = row.inserted_primary_key or (0,)
+            if evidence:
+                facts = enumerate(evidence)
+                rows = [{"job_id": number, "seq": i, "time": now, "kind": k, "data": data} for i, (k, data) in facts]
+                connection.execute(sa.insert(events), rows)
             return int(number)
 
     def job(self, number: int | None = None) -> StoredJob:
