@@ -6,6 +6,7 @@
     ├── UserError              what was asked for can't be done as asked; exit status 2
     │   └── NotFoundError      a file, revision, tool or job that was named does not exist
     ├── BisectionError         the bisection itself could not be done; exit status 1
+    ├── HeldBackError          a report is not sent: a rule speaks against it; exit status 1
     ├── InfrastructureError    this machine failed (disk, git, a tool); says nothing about any revision
     │   └── LostMachineError   a virtual machine went away without telling; the run may be repeated
     └── BuildError             a revision does not build: a fact about the revision, not a failure of ours
@@ -33,6 +34,10 @@ class BisectionError(FirstbadError):
     def __init__(self, reason: str, status: str = "untestable") -> None:
         super().__init__(reason)
         self.status = status
+
+
+class HeldBackError(FirstbadError):
+    """A report is not sent, or was not taken: which rule or which server speaks against it."""
 
 
 class InfrastructureError(FirstbadError):

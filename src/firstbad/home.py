@@ -45,6 +45,16 @@ class Home:
         """Compilers that were unpacked there, found beside those on PATH (``gcc-8/bin/gcc``)."""
         return self.root / "toolchains"
 
+    @property
+    def mail_settings(self) -> Path:
+        """Who sends mail through which server (TOML); it need not be there."""
+        return self.root / "mail.toml"
+
+    @property
+    def optout(self) -> Path:
+        """Addresses and domains that get no mail, one a line; it need not be there."""
+        return self.root / "optout.txt"
+
     def job(self, number: int) -> Path:
         """Consoles, the bisection log and the lock of one job."""
         return self.root / "jobs" / str(number)

@@ -7,7 +7,21 @@ from typing import Any
 import click
 
 from firstbad import __version__
-from firstbad.cli import bisect, crash, demo, doctor, imports, jobs, machine, opinions, report, serve, simulate, test
+from firstbad.cli import (
+    bisect,
+    crash,
+    demo,
+    doctor,
+    imports,
+    jobs,
+    machine,
+    mail,
+    opinions,
+    report,
+    serve,
+    simulate,
+    test,
+)
 from firstbad.cli.output import say_error
 from firstbad.cli.status import exit_of_error, status_of
 from firstbad.errors import FirstbadError
@@ -53,6 +67,6 @@ def main() -> None:
     """
 
 
-for group in (bisect, imports, test, jobs, report, opinions, machine, doctor, demo, serve, simulate, crash):
+for group in (bisect, imports, test, jobs, report, mail, opinions, machine, doctor, demo, serve, simulate, crash):
     for command in group.COMMANDS:
         main.add_command(command)

@@ -5,11 +5,14 @@ from typing import Any
 
 from firstbad.cli.live import belief_line, outcomes, time_left
 from firstbad.cli.output import duration, say
+from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
 from firstbad.history.graph import titles
 from firstbad.home import Home
+from firstbad.report.smtp import MailSettings
 from firstbad.session import State, fold, is_running, verdict_of
 from firstbad.session.config_words import choice_words
+from firstbad.session.posting import Wishes, posting
 from firstbad.session.story import wall_seconds, work_events
 from firstbad.store import Event, Store, StoredJob
 
@@ -120,6 +123,7 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
     _print_answer(stored, state)
     if evidence:
         _print_evidence(state)
+        _print_reporting(store, place, stored)
     say(
         f"\nrevisions tested: {state.revisions_tested()}, runs: {state.runs()}, total time: "
         f"{duration(wall_seconds(events))} (build: {duration(state.build_seconds())}, "
@@ -203,6 +207,21 @@ def _print_evidence(state: State) -> None:
     if "proof" in finished:
         style = {"gone": "green", "still": "red"}.get(finished["proof"]["verdict"], "yellow")
         say(f"proof: {finished['proof']['why']}", style=style)
+
+
+def _print_reporting(store: Store, place: Home, stored: StoredJob) -> None:
+    """Who was told, or what speaks against telling."""
+    try:
+        made = posting(place, store, stored, MailSettings.read(place.mail_settings), Wishes())
+    except FirstbadError as error:
+        say(f"no report: {error}", style="yellow")
+        return
+    if made.corrects:
+        say(f"the mail {made.corrects} says otherwise; `firstbad mail {stored.id}` corrects it", style="yellow")
+    for held in made.held:
+        say(f"report held back: {held.reason}", style="yellow")
+    if not made.held and not made.corrects:
+        say(f"nothing holds a report back: firstbad mail {stored.id}", style="dim")
 
 
 def _print_open(stored: StoredJob, events: list[Event], state: State, running: bool) -> None:

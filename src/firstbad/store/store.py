@@ -103,6 +103,12 @@ class Store:
             seq = int(connection.execute(sa.insert(events).values(row).returning(events.c.seq)).scalar_one())
         return Event(seq, now, kind, data)
 
+    def events_of_kind(self, kind: str) -> list[tuple[int, Event]]:
+        """The events of one kind of all jobs, each with its job's number, in the order in which they were recorded."""
+        query = sa.select(events).where(events.c.kind == kind).order_by(events.c.id)
+        with self._call() as connection:
+            return [(row.job_id, Event(row.seq, row.time, row.kind, row.data)) for row in connection.execute(query)]
+
     def events(self, job_id: int, after: int = -1) -> list[Event]:
         """A job's events in order, from ``after`` (excluded) on."""
         query = sa.select(events).where(events.c.job_id == job_id, events.c.seq > after).order_by(events.c.seq)

@@ -1,0 +1,186 @@
+"""``mail``: the report as kernel people expect it, to look at, to keep, or to send when that is asked for."""
+
+import datetime
+from email.headerregistry import Address
+from email.utils import make_msgid
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from firstbad.cli.output import err, say, say_json
+from firstbad.errors import HeldBackError, UserError
+from firstbad.home import Home, home
+from firstbad.report.addresses import person
+from firstbad.report.mail import Original
+from firstbad.report.rules import rules
+from firstbad.report.smtp import MailSettings, deliver
+from firstbad.session.outbox import Outbox
+from firstbad.session.posting import Posting, Wishes, original_of, posting
+from firstbad.store import Store, StoredJob
+
+_WAIVABLE = [rule.name for rule in rules() if rule.waivable]
+
+
+@click.command(
+    epilog="Example: firstbad mail 3 --output report.eml, and once it is read: firstbad mail 3 --send "
+    "--from 'Jo Doe <jo@example.org>' --smtp mail.example.org:587"
+)
+@click.argument("number", metavar="[JOB]", type=int, required=False)
+@click.option("--output", type=click.Path(path_type=Path), help="write it to a file (.eml) instead of stdout")
+@click.option("--send", is_flag=True, help="send it; without this nothing ever leaves this machine")
+@click.option("--smtp", metavar="HOST:PORT", help="the server; else 'smtp' of mail.toml in the data directory")
+@click.option("--from", "sender", metavar="ADDRESS", help="'Name <address>'; else 'from' of mail.toml")
+@click.option("--to", multiple=True, metavar="ADDRESS", help="who else is told (may be repeated)")
+@click.option("--cc", multiple=True, metavar="ADDRESS", help="who else gets a copy (may be repeated)")
+@click.option("--in-reply-to", metavar="ID", help="Message-ID of the mail that reported the crash; else the job's")
+@click.option("--subject", help="its subject")
+@click.option("--link", metavar="URL", help="where the crash is reported")
+@click.option("--reported-by", metavar="ADDRESS", help="who reported the crash; else the job's, else who sends this")
+@click.option("--waive", multiple=True, type=click.Choice(_WAIVABLE), help="send it in spite of this rule")
+@click.option(
+    "--settle", type=click.Choice(["sent", "unsent"]), help="say what became of a mail whose end was not seen"
+)
+@click.option("--json", "as_json", is_flag=True, help="one object: what was or would be sent, what holds it back")
+def mail(
+    number: int | None,
+    output: Path | None,
+    send: bool,
+    smtp: str | None,
+    sender: str | None,
+    settle: Literal["sent", "unsent"] | None,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """The report of an answer as a mail. It is printed; --send sends it, once per bug, if no rule holds it back."""
+    place = home()
+    store = Store(place.database)
+    stored = store.job(number)
+    if settle is not None:
+        _settle(place, store, stored, settle)
+        return
+    settings = MailSettings.read(place.mail_settings)
+    settings = settings.model_copy(update={key: value for key, value in (("smtp", smtp), ("sender", sender)) if value})
+    wishes = _wishes(stored, settings, said)
+    if send:
+        _send(place, store, stored, settings, wishes, as_json)
+        return
+    made = posting(place, store, stored, settings, wishes)
+    _tell_what_holds(made)
+    if as_json:
+        say_json(_json(made, ""))
+    else:
+        _print(made, wishes.sender, output)
+
+
+def _wishes(stored: StoredJob, settings: MailSettings, said: dict[str, Any]) -> Wishes:
+    known = original_of(stored.job)
+    named = said["in_reply_to"] or known.message_id
+    original = Original(
+        named,
+        known.references if named == known.message_id else (),
+        said["subject"] or known.subject,
+        said["link"] or known.link,
+        said["reported_by"] or known.reported_by,
+    )
+    sender = person(settings.sender, "--from") if settings.sender else None
+    more = {name: [person(one, f"--{name}").addr_spec for one in said[name]] for name in ("to", "cc")}
+    return Wishes(original, sender, more["to"], more["cc"], said["waive"])
+
+
+def _send(place: Home, store: Store, stored: StoredJob, settings: MailSettings, wishes: Wishes, as_json: bool) -> None:
+    if wishes.sender is None:
+        raise UserError("--send needs --from 'Name <address>' (or 'from' in mail.toml)")
+    sender = wishes.sender
+    settings.server()
+    outbox = Outbox(place, store)
+    with outbox.locked():
+        made = posting(place, store, stored, settings, wishes)
+        for note in made.letter.notes:
+            err.print(note, markup=False)
+        if made.held:
+            raise HeldBackError("not sent: " + "; ".join(_reason(one.name, one.reason) for one in made.held))
+        own_id = make_msgid("firstbad", sender.domain)
+        now = datetime.datetime.now(datetime.UTC)
+        recipients = [*made.letter.to, *made.letter.cc]
+        password = _password(place, settings)
+        outbox.send(
+            made.story,
+            made.letter,
+            own_id,
+            made.named,
+            lambda: deliver(
+                settings,
+                password,
+                lambda eight: made.letter.message(sender, now, own_id, eight),
+                sender.addr_spec,
+                recipients,
+            ),
+        )
+    if as_json:
+        say_json(_json(made, own_id))
+    else:
+        say(f"sent to {', '.join(recipients)}: {own_id}")
+
+
+def _password(place: Home, settings: MailSettings) -> str:
+    if not settings.user:
+        return ""
+    file = place.root / settings.password_file
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"mail.toml: password_file: {file}: {error}") from None
+
+
+def _settle(place: Home, store: Store, stored: StoredJob, settle: Literal["sent", "unsent"]) -> None:
+    outbox = Outbox(place, store)
+    with outbox.locked():
+        found = outbox.settle(stored.id, "sent" if settle == "sent" else "failed")
+    if found is None:
+        raise UserError(f"job {stored.id} has no mail whose end was not seen")
+    say(f"{found.id}: {settle}")
+
+
+def _tell_what_holds(made: Posting) -> None:
+    if made.corrects:
+        what = "corrects" if made.named else "takes back"
+        err.print(f"this {what} {made.corrects}", markup=False)
+    for note in made.letter.notes:
+        err.print(note, markup=False)
+    for one in made.held:
+        err.print(f"held back: {_reason(one.name, one.reason)}", style="yellow", markup=False)
+
+
+def _reason(name: str, reason: str) -> str:
+    return f"{reason} [{name}]"
+
+
+def _print(made: Posting, sender: Address | None, output: Path | None) -> None:
+    draft = made.letter.message(sender, datetime.datetime.now(datetime.UTC))
+    raw = draft.as_bytes(policy=draft.policy.clone(linesep="\n"))
+    if output is None:
+        click.echo(raw, nl=False)
+        return
+    try:
+        output.write_bytes(raw)
+    except OSError as error:
+        raise UserError(f"--output {output}: {error.strerror}") from None
+    err.print(f"written: {output}", markup=False)
+
+
+def _json(made: Posting, own_id: str) -> dict[str, Any]:
+    letter = made.letter
+    return {
+        "job": made.story.job,
+        "sent": own_id,
+        "corrects": made.corrects,
+        "subject": letter.subject,
+        "to": list(letter.to),
+        "cc": list(letter.cc),
+        "held": [{"rule": one.name, "reason": one.reason, "waivable": one.waivable} for one in made.held],
+        "notes": list(letter.notes),
+    }
+
+
+COMMANDS = (mail,)
