@@ -117,6 +117,17 @@ def test_unfinished_and_unsure(done):
     assert "and 20 more" in page
 
 
+def test_what_people_said_is_told(tmp_path):
+    done = finished_job(tmp_path)
+    said = {"commit": done.history.commits["c13"], "says": "wrong", "who": EVIL, "why": "it <stays>", "undo": False}
+    done.store.append(done.number, "opinion", said | {"parents": [done.history.commits["c12"]]})
+    story = done.story()
+    assert story.status == "unfinished"
+    page = Reader(html_page(story)).text
+    assert "not the culprit (it <stays>)" in page
+    assert "There is no answer yet" in page
+
+
 def test_shades_are_logarithmic():
     assert shades([1.0, 0.1, 0.01, 1e-5, 0.0]) == [LEVELS, 6, 4, 0, 0]
     assert shades([0.0, 0.0]) == [0, 0]

@@ -75,6 +75,10 @@ def test_commits_that_may_well_be_at_fault(files, arch):
     assert held_back(facts(replace(culprit(files=files), arch=arch))) == []
 
 
+def test_the_best_answer_so_far_is_no_answer():
+    assert [one.name for one in held_back(facts(story(status="budget")))] == ["unfinished"]
+
+
 def test_a_correction_is_not_held_back_by_what_is_new():
     assert held_back(HOLDS["unsure"], correction=True) == []
     assert [one.name for one in held_back(HOLDS["private"], correction=True)] == ["private"]

@@ -22,7 +22,7 @@ def html_page(story: Story) -> str:
         story=story,
         headline=headline(story),
         summary=summary(story),
-        tone="" if story.status in ("unfinished", "candidates") else tone,
+        tone="" if story.open or story.status == "candidates" else tone,
         rows=drawn,
         row_of=row,
         strip=_svg,

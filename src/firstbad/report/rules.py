@@ -132,8 +132,8 @@ def _listed(facts: Facts, rule: Rule) -> bool:
 
 CONDITIONS: dict[str, Callable[[Facts, Rule], bool]] = {
     "private": lambda facts, _: facts.story.private,
-    "unfinished": lambda facts, _: facts.story.status == "unfinished",
-    "no_commit": lambda facts, _: facts.story.status != "unfinished" and not facts.story.candidates,
+    "unfinished": lambda facts, _: facts.story.open,
+    "no_commit": lambda facts, _: not facts.story.open and not facts.story.candidates,
     "unsure": lambda facts, _: bool(facts.story.candidates) and facts.story.confidence < facts.story.limit,
     "noop": lambda facts, _: bool(facts.story.culprit and facts.story.culprit.noop),
     "merge": lambda facts, _: bool(facts.story.culprit and facts.story.culprit.is_merge),

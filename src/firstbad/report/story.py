@@ -120,7 +120,8 @@ class Revision:
 
 @dataclass(frozen=True)
 class Story:
-    """A job's answer and what it rests on. ``status`` is ``unfinished`` while there is none."""
+    """A job's answer and what it rests on. ``status`` is ``unfinished`` while there is none, and ``budget`` where
+    a deadline passed: then the answer is the best one so far."""
 
     job: int
     kind: str
@@ -159,6 +160,8 @@ class Story:
     wall_seconds: float
     build_seconds: float
     test_seconds: float
+    opinions: Sequence[str] = field(default=())
+    """What people said of revisions, oldest first."""
     notes: Sequence[str] = field(default=())
     """What could not be told, and why."""
 
@@ -166,6 +169,11 @@ class Story:
     def found(self) -> bool:
         """Whether one commit is named."""
         return self.status == "found" and self.culprit is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether the search can go on."""
+        return self.status in ("unfinished", "budget")
 
     @property
     def word(self) -> str:

@@ -29,6 +29,7 @@ def headline(story: Story) -> str:
     count = len(story.candidates)
     lines = {
         "unfinished": "There is no answer yet",
+        "budget": f"The deadline passed; so far it is one of {count}" if count else "",
         "candidates": f"Not sure enough for one commit: it is one of {count}",
         "older_than_oldest": "The bug is older than the oldest release that was tested",
         "not_fixed": "The crash is not fixed on the head",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -55,7 +56,7 @@ class _Teller:
         self.job: Job = stored.job
         self.repo = Repo(self.job.repo)
         self.state: State = fold(self.events, self.job.title)
-        self.finished: dict[str, Any] = self.state.finished or {}
+        self.finished: dict[str, Any] = self.state.finished or self.state.budget or {}
         self.notes: list[str] = []
 
     def story(self, picture: bool) -> Story:
@@ -105,6 +106,7 @@ class _Teller:
             wall_seconds=wall_seconds(self.events),
             build_seconds=state.build_seconds(),
             test_seconds=state.test_seconds(),
+            opinions=tuple(f"{_day(one.time)}: {one.words()}" for one in state.opinions.said),
             notes=tuple(self.notes),
         )
 
@@ -275,6 +277,10 @@ def _step(first: int, tests: Sequence[Test], strip: Strip | None) -> Step:
         float(mark.get("best_probability", 0.0)),
         strip,
     )
+
+
+def _day(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
 
 
 def _diff_of(patch: str) -> str:
