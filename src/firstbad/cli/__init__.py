@@ -12,6 +12,7 @@ from firstbad.cli import (
     crash,
     demo,
     doctor,
+    export,
     imports,
     jobs,
     machine,
@@ -67,6 +68,21 @@ def main() -> None:
     """
 
 
-for group in (bisect, imports, test, jobs, report, mail, opinions, machine, doctor, demo, serve, simulate, crash):
+for group in (
+    bisect,
+    imports,
+    test,
+    jobs,
+    report,
+    export,
+    mail,
+    opinions,
+    machine,
+    doctor,
+    demo,
+    serve,
+    simulate,
+    crash,
+):
     for command in group.COMMANDS:
         main.add_command(command)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args
 import click
 
 from firstbad.cli.deadline import deadline_option
+from firstbad.cli.export import output_options, outputs_of
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
 from firstbad.history.git import Repo
@@ -103,6 +104,7 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
             ),
             *([verify, no_proof, no_priors] if kind != "test" else []),
             deadline_option,
+            output_options,
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
             click.option("--plain", is_flag=True, help="lines instead of the live view"),
         ]
@@ -144,25 +146,28 @@ def fix(**options: Any) -> None:
 @click.command(epilog=epilog("resume", "firstbad resume 3"))
 @click.argument("number", metavar="[JOB]", type=int, required=False)
 @deadline_option
+@output_options
 @click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
 @click.option("--plain", is_flag=True, help="lines instead of the live view")
-def resume(number: int | None, deadline: float | None, as_json: bool, plain: bool) -> None:
+def resume(number: int | None, deadline: float | None, as_json: bool, plain: bool, **options: Any) -> None:
     """Go on with a job (the last one by default); nothing that was finished is repeated."""
     place = home()
     store = Store(place.database)
     found = store.job(number)
     store.cancel(found.id, False)
-    finish_job(store, place, found.id, as_json, plain, deadline)
+    finish_job(store, place, found.id, as_json, plain, deadline, outputs_of(options))
 
 
 def _submit(kind: str, options: dict[str, Any]) -> None:
     job_file, deadline, as_json, plain = (options.pop(key) for key in ("job_file", "deadline", "as_json", "plain"))
+    outputs = outputs_of(options)
     data = {"kind": kind, **overrides(options)}
     job = load_job(job_file, data) if job_file else make_job(data)
     place = home()
+    outputs.check(job)
     check(job, place)
     store = Store(place.database)
-    finish_job(store, place, store.submit(job), as_json, plain, deadline)
+    finish_job(store, place, store.submit(job), as_json, plain, deadline, outputs)
 
 
 def check(job: Job, place: Home) -> None:

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from firstbad.cli.export import Outputs
 from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
@@ -15,24 +16,35 @@ from firstbad.store import Store
 
 
 def finish_job(
-    store: Store, place: Home, number: int, as_json: bool, plain: bool, deadline: float | None = None
+    store: Store,
+    place: Home,
+    number: int,
+    as_json: bool,
+    plain: bool,
+    deadline: float | None = None,
+    outputs: Outputs | None = None,
 ) -> None:
     """Run a job to its end, print the result, exit with the status of its kind (status.toml); returns where that is 0.
 
-    ``deadline``: seconds since the epoch, after which the best answer so far is the result.
+    ``deadline``: seconds since the epoch, after which the best answer so far is the result. ``outputs`` are written
+    whatever the result.
     """
+    outputs = outputs or Outputs()
+    outputs.check(store.job(number).job)
     job = store.job(number).job
     try:
         _run(store, place, number, plain or as_json, deadline)
     except (BisectionError, InfrastructureError) as error:
         if as_json:
             say_json({**result_json(store, number), "status": status_of(error), "why": str(error)})
+        outputs.write_or_tell(store, number)
         say_error(str(error))
         sys.exit(exit_of_job(job.kind, status_of(error)))
     if as_json:
         say_json(result_json(store, number))
     else:
         print_result(store, place, number)
+    outputs.write_or_tell(store, number)
     code = exit_of_job(job.kind, str(result_json(store, number)["status"]))
     if code:
         sys.exit(code)

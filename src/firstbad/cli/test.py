@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from firstbad.cli.bisect import check, options_of, overrides
+from firstbad.cli.export import outputs_of
 from firstbad.cli.output import err
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
@@ -34,7 +35,7 @@ def test(**options: Any) -> None:
     status is as `git bisect run` reads it.
     """
     named, as_json, plain, start = (options.pop(key) for key in ("job", "as_json", "plain", "start"))
-    deadline = options.pop("deadline")
+    deadline, outputs = options.pop("deadline"), outputs_of(options)
     place = home()
     store = Store(place.database) if named and named.isdigit() else None
     job, reference, start = _job(store, named, options, start)
@@ -50,7 +51,8 @@ def test(**options: Any) -> None:
     job = _changed(job, job.test.patch, reference=reference)
     if not reference:
         err.print("firstbad: no crash rate is known; one is assumed (--start REV measures it)", markup=False)
-    finish_job(store, place, store.submit(job), as_json, plain, deadline)
+    outputs.check(job)
+    finish_job(store, place, store.submit(job), as_json, plain, deadline, outputs)
 
 
 def _job(store: Store | None, named: str | None, options: dict[str, Any], start: str | None) -> tuple[Job, int, str]:
