@@ -11,8 +11,11 @@ from tests.unit.test_session import bisect, contains, history, job_for, place, s
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
 from firstbad.history.repository import GitHistory
+from firstbad.report.page import html_page
 from firstbad.session import bisection_log, fold, git_log_of
 from firstbad.session.gathered import evidence_events, from_bisection_log, from_git_log, known_to
+from firstbad.session.opinions import Opinion
+from firstbad.session.story import tell
 from firstbad.session.syzbisect import from_crash_directory, from_syz_bisect
 from firstbad.store import Store
 
@@ -85,6 +88,11 @@ def test_evidence_is_there_before_anything_runs_and_the_start_is_run_here(histor
     assert steps_of(store, number)[3] == ("initial", history.commits["c59"])
     log = bisection_log(store.job(number).job, store.events(number))
     assert f"# firstbad: imported from git.log: {history.commits['c30']} good: 1 x OK" in log
+    said = Opinion(history.commits["c3"], "ignore", "A <a@example.org>", "<b>no</b>")
+    store.append(number, "opinion", said.to_event())
+    told = html_page(tell(place, store.job(number), store.events(number)))
+    assert "A &lt;a@example.org&gt; says: " in told
+    assert "<b>no" not in told
 
 
 def test_what_was_told_wrong_is_outweighed(history, place, tmp_path):  # noqa: F811

@@ -42,7 +42,7 @@ def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: 
     directory of syz-manager, or a job file (.toml); - reads stdin. What they say of the job, options overrule. Their
     runs are evidence that may be wrong: the start commit is run here too, and whatever the answer rests on.
     """
-    as_json, plain = options.pop("as_json"), options.pop("plain")
+    as_json, plain, deadline = (options.pop(key) for key in ("as_json", "plain", "deadline"))
     gathered = [_read(name, fix, options.get("title") or "") for name in files if not name.endswith(".toml")]
     jobs = [Path(name) for name in files if name.endswith(".toml")]
     if len(jobs) > 1:
@@ -64,7 +64,7 @@ def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: 
     store = Store(place.database)
     _tell(gathered, known)
     number = store.submit(job, [*_sources(gathered), *evidence_events(known)])
-    finish_job(store, place, number, as_json, plain)
+    finish_job(store, place, number, as_json, plain, deadline)
 
 
 def _read(name: str, fix: bool | None, title: str) -> Gathered:
