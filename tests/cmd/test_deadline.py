@@ -165,7 +165,7 @@ def test_the_table_and_its_page():
     assert [tuple(cell.strip() for cell in row) for row in rows] == wanted
 
 
-@pytest.mark.parametrize("command", ["cause", "fix", "resume", "test", "demo"])
+@pytest.mark.parametrize("command", ["cause", "fix", "resume", "import", "test", "demo"])
 def test_help_tells_the_statuses(command):
     words = invoke(command, "--help").stdout
     for row in table():
@@ -222,3 +222,17 @@ def test_a_cancelled_job(place, history, lab, monkeypatch):  # noqa: F811
     begin = Bisection._begin
     monkeypatch.setattr(Bisection, "_begin", cancelled)
     assert invoke("cause", *files(place), "--plain").exit_code == 143
+
+
+def test_an_imported_log_has_a_deadline_too(place, history, clock):  # noqa: F811
+    bad, good = history.commits["c4"], history.commits["c0"]
+    (place / "bisect.log").write_text(f"git bisect start\ngit bisect bad {bad}\ngit bisect good {good}\n")
+    clock.most = 3
+    late = invoke(
+        "import", place / "bisect.log", *files(place), "--plain", "--deadline", "2100-01-01", "--junit", place / "a.xml"
+    )
+    assert late.exit_code == 124, late.stderr
+    assert 'name="status" value="budget"' in (place / "a.xml").read_text()
+    clock.most = 10**9
+    assert invoke("resume", "--plain").exit_code == 0
+    assert json.loads(invoke("show", "--json").stdout)["commits"] == [history.commits["c2"]]

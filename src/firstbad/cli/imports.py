@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from firstbad.cli.bisect import check, options_of, overrides
+from firstbad.cli.export import outputs_of
 from firstbad.cli.output import say, say_error, say_json
 from firstbad.cli.run import finish_job
+from firstbad.cli.status import epilog
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.base import History
 from firstbad.history.git import Repo
@@ -29,7 +31,8 @@ _LINE = "{:5} {:12} {:28} {}"
 
 
 @click.command(
-    "import", epilog="Example: firstbad import bisect.log --repo linux --config .config --repro crash.c --dry-run"
+    "import",
+    epilog=epilog("import", "firstbad import bisect.log --repo linux --config .config --repro crash.c --dry-run"),
 )
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--fix/--cause", "fix", default=None, help="what the log searched for  [default: as it says]")
@@ -42,7 +45,8 @@ def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: 
     directory of syz-manager, or a job file (.toml); - reads stdin. What they say of the job, options overrule. Their
     runs are evidence that may be wrong: the start commit is run here too, and whatever the answer rests on.
     """
-    as_json, plain, deadline = (options.pop(key) for key in ("as_json", "plain", "deadline"))
+    as_json, plain, deadline = options.pop("as_json"), options.pop("plain"), options.pop("deadline")
+    outputs = outputs_of(options)
     gathered = [_read(name, fix, options.get("title") or "") for name in files if not name.endswith(".toml")]
     jobs = [Path(name) for name in files if name.endswith(".toml")]
     if len(jobs) > 1:
@@ -59,12 +63,13 @@ def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: 
         _show(gathered, known, data, as_json)
         return
     job = load_job(jobs[0], data) if jobs else make_job(data)
+    outputs.check(job)
     place = home()
     check(job, place)
     store = Store(place.database)
     _tell(gathered, known)
     number = store.submit(job, [*_sources(gathered), *evidence_events(known)])
-    finish_job(store, place, number, as_json, plain, deadline)
+    finish_job(store, place, number, as_json, plain, deadline, outputs)
 
 
 def _read(name: str, fix: bool | None, title: str) -> Gathered:
