@@ -193,13 +193,13 @@ def work(task: tuple[str, int, int]) -> list[Said]:
     return [ask(generator, number) for number in range(first, end)]
 
 
-def bins(answers: Sequence[Said]) -> list[Bin]:
+def bins(answers: Sequence[Said], edges: Sequence[float] = EDGES) -> list[Bin]:
     """Answers with a confidence, by it; bins without an answer are left out."""
     stated = np.array([said.confidence for said in answers if not math.isnan(said.confidence)])
     right = np.array([said.right for said in answers if not math.isnan(said.confidence)], dtype=float)
     found = []
-    for low, high in pairwise(EDGES):
-        inside = (stated >= low) & ((stated < high) | (high == EDGES[-1]))
+    for low, high in pairwise(edges):
+        inside = (stated >= low) & ((stated < high) | (high == edges[-1]))
         count = int(inside.sum())
         if count:
             p = stated[inside]

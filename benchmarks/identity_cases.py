@@ -53,7 +53,7 @@ def read_identity_cases(directory: Path) -> list[Case]:
     for line in (directory / "revisions.jsonl").read_text().splitlines():
         row = json.loads(line)
         labels[row["log"]].append(row)
-    logs, reports = _texts(directory / "logs.tar.xz"), _texts(directory / "reports.tar.xz")
+    logs, reports = texts(directory / "logs.tar.xz"), texts(directory / "reports.tar.xz")
     return [
         _case(truth, read_log(logs[truth["log"]].decode("utf-8", "replace")), labels[truth["log"]], parse(report))
         for truth in truths
@@ -61,7 +61,8 @@ def read_identity_cases(directory: Path) -> list[Case]:
     ]
 
 
-def _texts(archive: Path) -> dict[str, bytes]:
+def texts(archive: Path) -> dict[str, bytes]:
+    """The files of a tar archive by their names without suffix."""
     with tarfile.open(archive) as files:
         return {Path(member.name).stem: file.read() for member in files if (file := files.extractfile(member))}
 

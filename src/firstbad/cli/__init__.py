@@ -8,6 +8,7 @@ import click
 
 from firstbad import __version__
 from firstbad.cli import (
+    audit,
     bisect,
     crash,
     demo,
@@ -83,6 +84,7 @@ for group in (
     serve,
     simulate,
     crash,
+    audit,
 ):
     for command in group.COMMANDS:
         main.add_command(command)

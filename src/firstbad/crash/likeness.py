@@ -280,6 +280,12 @@ def _path_words(face: Face) -> set[str]:
     return {word for word in words if len(word) > 1} - _facts().paths - _facts().common
 
 
+def subject_words(text: str) -> set[str]:
+    """Words of a text (a commit's subject, paths, functions) that may name a subsystem: none that many share."""
+    words = set(re.findall(r"[a-z0-9]+", text.lower()))
+    return {word for word in words if len(word) > 1} - _facts().paths - _facts().common
+
+
 def _directories(paths: Iterable[str]) -> set[str]:
     return {path.rpartition("/")[0] for path in paths}
 
