@@ -93,7 +93,15 @@ def test_hostile_text_stays_text(done):
     assert not {tag for tag, _ in seen.found} & {"script", "img"}
     assert not [name for _, names in seen.found for name in names if name.startswith("on") or name == "src"]
     assert seen.text.count(EVIL) > 10
+    assert "\x00" not in page
     page.encode()
+
+
+def test_text_is_not_turned_around(done):
+    story = replace(done.story(), crash_title="good\u202edab\u2066x", crash_report="a\u200fb\x1b[31m\tc\nd")
+    page = html_page(story)
+    assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069\x1b]", page)
+    assert "\tc\nd" in page
 
 
 def test_without_its_repository_a_job_is_told_of_from_its_events(tmp_path):

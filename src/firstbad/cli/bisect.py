@@ -103,6 +103,7 @@ def options_of(kind: str) -> Callable[[_Function], _Function]:
                 "--toolchain", help="compiler: clang, or a name that `firstbad doctor` lists  [default: gcc by release]"
             ),
             *([verify, no_proof, no_priors] if kind != "test" else []),
+            click.option("--private", is_flag=True, help="embargoed: no report of it is ever sent from this machine"),
             deadline_option,
             output_options,
             click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object"),
@@ -193,6 +194,8 @@ def overrides(options: dict[str, Any]) -> dict[str, Any]:
             data[key] = list(options[key])
     if options.get("no_proof"):
         data["prove"] = False
+    if options.get("private"):
+        data["private"] = True
     if options.get("no_priors"):
         data["priors"] = False
     tables = {

@@ -1,5 +1,8 @@
 """A story as one HTML page that needs nothing else: no script, no style or picture from anywhere."""
 
+import re
+from typing import Any
+
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
@@ -10,15 +13,18 @@ from firstbad.report.words import duration, headline, percent, summary
 _STRIP = 1.1  # rem, height of a row of the map
 _HIGHEST = 34.0
 _TAGS = 5  # releases that are named below the map
+# Characters that no page needs and that change how the text around them is shown (Unicode's bidirectional ones) or end
+# it (control characters).
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _KINDS = {"+": "added", "-": "gone", "@": "hunk"}
 
 
 def html_page(story: Story) -> str:
     """The page. Whatever the story holds is text in it: everything is escaped."""
-    pages = Environment(loader=PackageLoader("firstbad.report"), autoescape=True, trim_blocks=True)
+    pages = Environment(loader=PackageLoader("firstbad.report"), autoescape=True, trim_blocks=True, finalize=_fit)
     drawn = rows(story.belief) if story.belief else []
     tone = {"gone": "good", "still": "bad"}.get(story.proof, "") if story.found else "bad"
-    text = pages.get_template("page.html").render(
+    return pages.get_template("page.html").render(
         story=story,
         headline=headline(story),
         summary=summary(story),
@@ -34,8 +40,12 @@ def html_page(story: Story) -> str:
         percent=percent,
         duration=duration,
     )
-    # A crash report may hold what no text can: a page is UTF-8.
-    return text.encode("utf-8", "replace").decode()
+
+
+def _fit(value: Any) -> Any:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", value)
+    return value
 
 
 def _svg(drawn: Row) -> Markup:

@@ -63,7 +63,7 @@ def curve(steps: Sequence[Step]) -> Curve | None:
     if len(held) < 2:
         return None
     top = math.log2(max(held)) or 1.0
-    xs = [100 * i / (len(held) - 1) for i in range(len(held))]
+    width = 100 / len(held)
     ys = [100 - 96 * math.log2(value) / top - 2 for value in held]
-    path = f"M{xs[0]:.1f} {ys[0]:.1f}" + "".join(f"H{x:.1f}V{y:.1f}" for x, y in zip(xs[1:], ys[1:], strict=True))
+    path = f"M0 {ys[0]:.1f}" + "".join(f"V{y:.1f}H{(i + 1) * width:.1f}" for i, y in enumerate(ys))
     return Curve(path, held[0], held[-1])

@@ -17,7 +17,7 @@ from firstbad.session.view import View
 from firstbad.store import Event
 
 COLUMNS = 240
-STRIPS = 120  # tests whose belief is drawn; of more tests every second, third ... one
+STRIPS = 60  # tests whose belief is drawn; of more tests every second, third ... one
 
 _Snapshot = tuple[int, NDArray[np.float64], str]  # number of the test, posterior, tested revision
 
