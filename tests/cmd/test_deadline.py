@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
 from tests.cmd.test_test import files, history, invoke, lab, place  # noqa: F401 - fixtures
 from tests.support.lab import Lab
 
 from firstbad.cli.deadline import parse_deadline
 from firstbad.cli.status import exit_of, exit_of_job, table
 from firstbad.errors import BisectionError, InfrastructureError
+from firstbad.home import Home
 from firstbad.report import read_log
 from firstbad.session import Bisection, fold
 from firstbad.store import Store
+from firstbad.web import make_app
 
 NOW = 1_800_000_000.0
 
@@ -93,6 +96,8 @@ def test_a_bisection_ends_at_its_deadline_and_goes_on(place, history, clock):  #
     assert history.commits["c2"] in answer["commits"]
     assert len(answer["commits"]) == len(answer["probabilities"])
     assert answer["confidence"] == pytest.approx(sum(answer["probabilities"]), abs=1e-4)
+    assert answer["confidence"] + answer["older"] <= 1 + 1e-4
+    assert ("none of these" in answer["why"]) == (answer["older"] > 0.01)
     assert hasattr(clock.labs[0], "closed"), "builds and machines are ended"
     assert "to the deadline" in late.stderr
     store = Store(place / "home" / "firstbad.db")
@@ -105,6 +110,9 @@ def test_a_bisection_ends_at_its_deadline_and_goes_on(place, history, clock):  #
     assert log.status == "candidates"
     assert set(log.commits) == set(answer["commits"])
     assert json.loads(invoke("status", "--json").stdout)["state"] == "out of time"
+    page = TestClient(make_app(Home(place / "home", 1 << 30))).get("/jobs/1").text
+    assert "out of time" in page
+    assert answer["commits"][0] in page
     before = sum(event.kind == "run" for event in events)
     over = invoke("resume", 1, "--deadline", "2100-01-01")
     assert (over.exit_code, "over already" in over.stderr) == (2, True)

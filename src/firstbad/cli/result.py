@@ -65,6 +65,8 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "commits",
         "probabilities",
         "confidence",
+        "older",
+        "older",
         "boundary",
         "title",
         "noop",

@@ -163,7 +163,12 @@ class Decider:
             best = None
         if best is None:
             return Finish("budget", why="no time left; what the bug does at the start commit is not known yet")
-        return replace(best, status="budget", why="no time left")
+        older, why = self._view(state).belief.older, "no time left"
+        if older > 1 - self.question.target:
+            cause = self.question.kind == "cause"
+            other = "the bug is older than what was tested" if cause else "the crash is not fixed at the head"
+            why += f"; with probability {older:.2%} it is none of these: {other}"
+        return replace(best, status="budget", why=why, more={"older": round(older, 6)})
 
     # The start commit.
 

@@ -64,7 +64,7 @@ def _facts(place: Home, store: Store, stored: StoredJob) -> dict[str, Any]:
         "number": stored.id,
         "job": stored.job,
         "tests": tests,
-        "finished": state.finished,
+        "finished": state.finished or state.budget,
         "crash": state.crash,
         "opinions": [(_when(one.time), one.words()) for one in state.opinions.said],
         "running": is_running(place.job(stored.id)),
