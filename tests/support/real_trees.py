@@ -26,7 +26,12 @@ _LEFT_OUT = (
 
 
 def _kept(path: str) -> bool:
-    return not path.startswith(_LEFT_OUT) or path.rsplit("/", 1)[-1].startswith(_KCONFIG)
+    # Every kernel with a network has a loopback device.
+    return (
+        not path.startswith(_LEFT_OUT)
+        or path == "drivers/net/loopback.c"
+        or path.rsplit("/", 1)[-1].startswith(_KCONFIG)
+    )
 
 
 def release(directory: Path, package: str, bug: str) -> tuple[Path, str, str]:
