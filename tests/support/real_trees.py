@@ -27,11 +27,8 @@ _LEFT_OUT = (
 
 def _kept(path: str) -> bool:
     # Every kernel with a network has a loopback device.
-    return (
-        not path.startswith(_LEFT_OUT)
-        or path == "drivers/net/loopback.c"
-        or path.rsplit("/", 1)[-1].startswith(_KCONFIG)
-    )
+    compiled = not path.startswith(_LEFT_OUT) or path == "drivers/net/loopback.c"
+    return compiled or path.rsplit("/", 1)[-1].startswith(_KCONFIG)
 
 
 def release(directory: Path, package: str, bug: str) -> tuple[Path, str, str]:
