@@ -126,8 +126,8 @@ def chart(cases: Sequence[AuditCase], chances: Mapping[str, Sequence[float]], ro
         spread = [state(x, max(0.0, x - row.tolerance)), state(x, min(1.0, x + row.tolerance))]
         canvas.line(spread, FAINT, 6.0)
         canvas.dot(*state(x, row.right), COLOURS[0] if row.holds else COLOURS[1], 4.0)
-    canvas.text(60, 22, "Is the named commit the culprit? Bugs that the fit did not see", 13)
-    canvas.text(440, 22, f"grey: within {SIGMAS:g} standard deviations", 11)
+    canvas.text(60, 20, "Is the named commit the culprit? Bugs not seen by the fit", 12)
+    canvas.text(440, 20, f"grey: within {SIGMAS:g} standard deviations", 11)
     return canvas.svg()
 
 
