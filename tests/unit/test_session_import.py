@@ -1,10 +1,14 @@
 """What others found out as evidence: read, judged, weighed, and a search that is finished instead of repeated."""
 
+import contextlib
 import json
+from pathlib import Path
 from statistics import mean
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.lab import Lab
 from tests.unit.test_session import bisect, contains, history, job_for, place, steps_of  # noqa: F401 - fixtures
 
@@ -13,7 +17,7 @@ from firstbad.history.git import Repo
 from firstbad.history.repository import GitHistory
 from firstbad.report.page import html_page
 from firstbad.session import bisection_log, fold, git_log_of
-from firstbad.session.gathered import evidence_events, from_bisection_log, from_git_log, known_to
+from firstbad.session.gathered import Known, evidence_events, from_bisection_log, from_git_log, known_to
 from firstbad.session.opinions import Opinion
 from firstbad.session.story import tell
 from firstbad.session.syzbisect import from_crash_directory, from_syz_bisect
@@ -242,6 +246,22 @@ def test_a_syz_bisect_configuration_and_its_crash_directory(tmp_path):
     assert [(told.revision, told.verdict) for told in found.told] == [(H[3], "bad"), (f"{H[3]}^", "good")]
     (crash / "cause.commit").write_text("the crash already happened on the oldest tested release\n")
     assert from_crash_directory(crash).told == ()
+
+
+PIECES = [
+    "git bisect ", "git-bisect", "start", "skip", "bad", " 'v6", "..", "--", "--term-new", "\n", "{", '"manager":', "[",
+    "# ", "bisecting cause commit starting from ", H[0], "testing commit ", "all runs: ", "run #0: ", "crashed: ", "OK",
+    "\x00", "\x1b[2J",
+]  # fmt: skip
+
+
+@given(st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=30).map("".join))
+def test_no_text_is_too_strange(text):
+    for read in (from_git_log, from_bisection_log, lambda one, name: from_syz_bisect(one, name, Path("/nonexistent"))):
+        with contextlib.suppress(UserError):
+            found = read(text, "x")
+            assert all(told.runs for told in found.told)
+            json.dumps(evidence_events([Known("c", "t", told, "x") for told in found.told]))
 
 
 def test_a_job_and_its_evidence_are_kept_together_or_not_at_all(history, place):  # noqa: F811

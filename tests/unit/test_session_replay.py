@@ -8,6 +8,7 @@ from tests.unit.test_session import bisect, contains, history, job_for, place  #
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
 from firstbad.session import git_log_of
+from firstbad.session.opinions import Opinion
 from firstbad.session.state import fold
 from firstbad.store import Store
 
@@ -71,6 +72,22 @@ def test_replay_goes_on_where_a_job_has_no_commit_yet(history, place, tmp_path):
     said = replay(history.path, log_of(store, number), tmp_path)
     assert any(commit in said for commit in finished["commits"])
     assert "is the first bad commit" not in said
+
+
+def test_what_people_say_is_told_too(history, place, tmp_path):  # noqa: F811
+    _, store, number = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c22")))
+    for name, says in (("c21", "ignore"), ("c12", "good")):
+        said = Opinion(history.commits[name], says, "A <a@example.org>", "x\ngit bisect reset")
+        store.append(number, "opinion", said.to_event())
+    finished, _, _ = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c22")), number)
+    text = log_of(store, number)
+    assert f"A <a@example.org> says: {history.commits['c12']} good (x git bisect reset)" in text
+    assert f"git bisect good {history.commits['c12']}\n" in text
+    # Whether c21 crashes is open again, for us and for git.
+    assert set(finished["commits"]) == {history.commits["c21"], history.commits["c22"]}
+    said = replay(history.path, text, tmp_path)
+    assert "only 'skip'ped commits left" in said
+    assert all(commit in said for commit in finished["commits"])
 
 
 def test_a_bug_that_is_older_leaves_git_without_a_good_revision(history, place, tmp_path):  # noqa: F811

@@ -132,11 +132,13 @@ class Decider:
         return {"verdict": verdict, "p_bug": round(probability, 4), **self._why(view)}
 
     def verdicts(self, state: State) -> dict[str, Literal["good", "bad", "skip"]]:
-        """What is believed now of each revision of the range that was tested, in order of the tests."""
+        """What is believed now of each revision of the range that was tested, in order of the tests, then of those that
+        people marked."""
         view = self._view(state)
         index, tested = view.range.index, set(view.belief.state.tested.tolist())
         found: dict[str, Literal["good", "bad", "skip"]] = {}
-        for commit in dict.fromkeys(test.commit for test in state.tests):
+        marked = (one.commit for one in state.opinions if one.says != "wrong")
+        for commit in dict.fromkeys([*(test.commit for test in state.tests), *marked]):
             if commit not in index:
                 continue
             known = index[commit] in tested or (commit in state.same and state.same[commit] in index)

@@ -24,6 +24,7 @@ Kind = Literal["cause", "fix"]
 UNIFORM_RUNS = 10  # of a revision of which a log says only that all runs were alike, where no other test tells
 MOST_SKIPPED = 1000  # revisions of a range that somebody skipped
 _MOST_REVISIONS = 5000
+_MOST_RUNS = 100  # of one revision; more say no more
 _RUN = re.compile(r"(OK)|crashed: (.*)|(boot failed|basic kernel testing failed): ?(.*)", re.DOTALL)
 
 
@@ -126,7 +127,7 @@ def _sizes(tests: Sequence[Tested]) -> list[int]:
 
 def _judged(test: Tested, size: int, bug: Bug) -> Told:
     """A test with each run's outcome: by the likeness of its crash to the bug, and of all runs together."""
-    texts = test.outcomes * size if test.uniform else test.outcomes
+    texts = (test.outcomes * size if test.uniform else test.outcomes)[:_MOST_RUNS]
     if not texts:
         why = test.build_error.strip().partition("\n")[0] or test.failure
         return Told(test.hash, "skip", (("boot", f"does not build: {why}"[:200]),) if why else (), test.release)

@@ -120,6 +120,7 @@ class _Replay:
     def _lines(self, one: _Marked, said: bool) -> list[str]:
         """What git writes for a verdict; only the comment where git may not be told."""
         note = [f"# firstbad: {one.note}"] if one.note else []
+        note += [f"# firstbad: {one_line(said.words())}" for said in self.state.opinions if said.commit == one.commit]
         if not said:
             note.append("# firstbad: not below the bad revision, which git would ask about")
         return [*self._named(one.word, one.commit), *note, *([f"git bisect {one.word} {one.commit}"] if said else [])]
