@@ -206,6 +206,15 @@ def test_people_overrule_and_take_it_back(place, files, monkeypatch):
     assert (len(opinions.said), list(opinions)) == (2, [])
     assert "names no culprit" in invoke("reject", "--why", "no").stderr
     assert "nobody rejected" in invoke("reject", "--undo").stderr
+    culprit = History(place / "third").git("-C", str(files["repo"]), "rev-parse", "HEAD~1")
+    answer = {"status": "found", "commits": [culprit], "opinions": 2}
+    store.append(number, "finished", answer)
+    assert invoke("mark", "HEAD~2", "ignore", "--why", "x").exit_code == 0
+    assert json.loads(invoke("status", "--json").stdout)["state"] == "reopened"
+    assert "not the culprit (no)" in invoke("reject", "--why", "no").stdout
+    assert fold(store.events(number)).opinions.rejected() == (culprit,)
+    assert "took back" in invoke("reject", "--undo").stdout
+    assert fold(store.events(number)).opinions.rejected() == ()
 
 
 def test_import_shows_what_it_would_take_in(place, files):

@@ -70,7 +70,9 @@ def reject(number: int | None, why: str, undo: bool) -> None:
     else:
         if not why.strip():
             raise UserError("say --why: others have to be able to judge it")
-        finished = fold(store.events(stored.id), stored.job.title).finished or {}
+        # The last answer, though somebody overruled a revision since.
+        answers = [event.data for event in store.events(stored.id) if event.kind == "finished"]
+        finished = answers[-1] if answers else {}
         if finished.get("status") != "found":
             raise UserError(f"job {stored.id} names no culprit; `firstbad mark` is about single revisions")
         commit = finished["commits"][0]
