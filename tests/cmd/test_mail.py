@@ -270,6 +270,59 @@ def test_killed_while_the_mail_is_handed_over(done, inbox):
     assert len(inbox.taken) == 1
 
 
+def test_a_rejected_culprit_is_taken_back(done, inbox):
+    assert send(inbox).exit_code == 0
+    assert invoke("reject", done.number, "--why", "reverted it: the crash stays").exit_code == 0
+    result = invoke("mail")
+    assert "this takes back" in result.stderr
+    assert "There is no new answer" in result.stdout
+    assert send(inbox).exit_code == 0
+    assert read(inbox.taken[1])["In-Reply-To"] == read(inbox.taken[0])["Message-ID"]
+    assert invoke("reject", done.number, "--undo").exit_code == 0
+    result = send(inbox)
+    assert result.exit_code == 1
+    assert "no answer yet" in result.stderr
+    assert len(inbox.taken) == 2
+
+
+def test_nothing_to_report(done, inbox):
+    done.finish_again(status="older_than_oldest", commits=[], probabilities=[])
+    result = invoke("mail")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "nothing to report: no commit is named" in result.stderr
+
+
+def test_a_server_without_encryption_gets_no_mail_that_needs_it(done, inbox):
+    done.place.mail_settings.write_text('security = "starttls"\n')
+    assert "STARTTLS" in send(inbox).stderr
+    done.place.mail_settings.write_text('security = "none"\nuser = "jo"\n')
+    result = invoke("mail", "--send", "--from", FROM, "--smtp", "mail.example.org:25")
+    assert "a password is not sent without encryption" in result.stderr
+    assert inbox.taken == []
+    assert {one.fate for one in mails(done.store)} == {"failed"}
+
+
+def test_a_password_is_read_from_its_file(done):
+    from aiosmtpd.smtp import AuthResult
+
+    def known(server, session, envelope, mechanism, data):
+        return AuthResult(success=(data.login, data.password) == (b"jo", b"secret word"), handled=False)
+
+    def controller(box, **place):
+        return aiosmtpd.Controller(box, **place, authenticator=known, auth_require_tls=False)
+
+    with serving(Inbox(), controller) as box:
+        done.place.mail_settings.write_text('user = "jo"\npassword_file = "word"\n')
+        assert "password_file" in send(box).stderr
+        (done.place.root / "word").write_text("wrong\n")
+        assert "535" in send(box).stderr
+        (done.place.root / "word").write_text("secret word\n")
+        result = send(box)
+        assert result.exit_code == 0, result.stderr
+        assert len(box.taken) == 1
+
+
 def test_settings_limits_and_those_who_want_no_mail(done, inbox):
     settings: Path = done.place.mail_settings
     settings.write_text(f'from = "{FROM}"\nsmtp = "{inbox.address}"\nper_hour = 1\n')

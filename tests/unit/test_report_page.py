@@ -136,6 +136,14 @@ def test_what_people_said_is_told(tmp_path):
     assert "There is no answer yet" in page
 
 
+def test_why_there_is_no_answer_is_told(tmp_path):
+    done = finished_job(tmp_path)
+    done.store.append(done.number, "opinion", {"commit": done.history.commits["c13"], "says": "wrong", "who": "Jo",
+                                               "why": "x", "undo": False, "parents": []})  # fmt: skip
+    done.store.append(done.number, "failed", {"error": "the disk is <full>"})
+    assert "the disk is <full>" in Reader(html_page(done.story())).text
+
+
 def test_shades_are_logarithmic():
     assert shades([1.0, 0.1, 0.01, 1e-5, 0.0]) == [LEVELS, 6, 4, 0, 0]
     assert shades([0.0, 0.0]) == [0, 0]

@@ -66,11 +66,14 @@ def mail(
         _send(place, store, stored, settings, wishes, as_json)
         return
     made = posting(place, store, stored, settings, wishes)
-    _tell_what_holds(made)
     if as_json:
+        _tell_what_holds(made)
         say_json(_json(made, ""))
-    else:
-        _print(made, wishes.sender, output)
+        return
+    if made.named and not made.story.candidates:
+        raise HeldBackError("nothing to report: " + "; ".join(_reason(one.name, one.reason) for one in made.held))
+    _tell_what_holds(made)
+    _print(made, wishes.sender, output)
 
 
 def _wishes(stored: StoredJob, settings: MailSettings, said: dict[str, Any]) -> Wishes:
@@ -104,6 +107,7 @@ def _send(place: Home, store: Store, stored: StoredJob, settings: MailSettings, 
         now = datetime.datetime.now(datetime.UTC)
         recipients = [*made.letter.to, *made.letter.cc]
         password = _password(place, settings)
+        made.letter.message(sender, now, own_id)  # what can't be written is known before anything is recorded
         outbox.send(
             made.story,
             made.letter,

@@ -55,6 +55,8 @@ def print_story(story: Story) -> None:
         role = f" ({one.role})" if one.role else ""
         counts = f"{one.crashes} crashed, {one.clean} clean, {one.other} another crash, {one.failed} failed"
         say(f"{one.hash[:12]} {one.verdict:5}{role} {counts}; build {one.build or 'none'}")
+        if one.told:
+            say(f"             run elsewhere: {one.told}", style="dim")
         if one.reach:
             say(f"             clean runs: {one.reach}", style="dim")
     if story.crash_report:

@@ -63,7 +63,13 @@ class MailSettings(BaseModel):
         host = host.strip("[]")
         if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not host.isprintable() or " " in host:
             raise UserError(f"--smtp {self.smtp!r}: not HOST:PORT, as in mail.example.org:587 ('smtp' in mail.toml)")
+        if self.user and self.secured(host, int(port)) == "none" and host not in _LOCAL:
+            raise UserError("mail.toml: security: a password is not sent without encryption; say starttls or tls")
         return host, int(port)
+
+    def secured(self, host: str, port: int) -> str:
+        """How the connection is encrypted: ``none``, ``starttls`` or ``tls``."""
+        return self.security or ("tls" if port == 465 else "none" if host in _LOCAL else "starttls")
 
 
 def deliver(
@@ -99,9 +105,7 @@ def deliver(
 
 def _connect(settings: MailSettings, password: str) -> smtplib.SMTP:
     host, port = settings.server()
-    security = settings.security or ("tls" if port == 465 else "none" if host in _LOCAL else "starttls")
-    if settings.user and security == "none" and host not in _LOCAL:
-        raise UserError("mail.toml: security: a password is not sent without encryption; say starttls or tls")
+    security = settings.secured(host, port)
     context = ssl.create_default_context()
     try:
         server: smtplib.SMTP

@@ -116,6 +116,8 @@ class Revision:
     reach: str
     build: str
     """How the build went, in words."""
+    told: str = ""
+    """Runs that were made elsewhere, in words."""
 
 
 @dataclass(frozen=True)

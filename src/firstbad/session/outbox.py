@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from firstbad.errors import UserError
 from firstbad.home import Home
 from firstbad.report.mail import Earlier, Letter, bug_key
 from firstbad.report.rules import Facts
@@ -125,7 +126,7 @@ class Outbox:
         )
         try:
             refused = hand_over()
-        except NotSentError as error:
+        except (NotSentError, UserError) as error:
             self.store.append(story.job, "mail", {"state": "failed", "message_id": own_id, "error": str(error)})
             raise
         self.store.append(story.job, "mail", {"state": "sent", "message_id": own_id, "refused": refused})

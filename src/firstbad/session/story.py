@@ -56,7 +56,7 @@ class _Teller:
         self.job: Job = stored.job
         self.repo = Repo(self.job.repo)
         self.state: State = fold(self.events, self.job.title)
-        self.finished: dict[str, Any] = self.state.finished or self.state.budget or {}
+        self.finished: dict[str, Any] = self.state.finished or self.state.budget or _failure(self.events)
         self.notes: list[str] = []
 
     def story(self, picture: bool) -> Story:
@@ -224,7 +224,7 @@ class _Teller:
     def _revision(self, commit: str, role: str) -> Revision:
         tests = [test for test in self.state.tests if test.commit == commit]
         tally: Tally = self.state.tally(commit)
-        runs = [run for test in tests for run in test.runs]
+        runs = [run for test in tests if not test.told for run in test.runs]
         away = self.state.probes.get(commit, {}).get("away", [])
         reach = reach_line(self.state.aims.get(commit, {}), runs, away).removeprefix("reach: ")
         marks = [test.mark for test in tests if test.mark]
@@ -240,6 +240,7 @@ class _Teller:
             str(marks[-1]["verdict"]) if marks else "",
             reach,
             self._build(commit, tests),
+            outcome_words([run for test in tests if test.told for run in test.runs]),
         )
 
     def _build(self, commit: str, tests: Sequence[Test]) -> str:
@@ -277,6 +278,12 @@ def _step(first: int, tests: Sequence[Test], strip: Strip | None) -> Step:
         float(mark.get("best_probability", 0.0)),
         strip,
     )
+
+
+def _failure(events: Sequence[Event]) -> dict[str, Any]:
+    """Why there is no answer, where the last session said so."""
+    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
+    return {"why": last.data["error"]} if last is not None and last.kind == "failed" else {}
 
 
 def _day(time: float) -> str:
