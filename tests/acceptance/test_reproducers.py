@@ -71,13 +71,13 @@ def engines(place, syzkaller, tmp_path_factory):
     On a tree with a network, which syzkaller's executor asks for and the demo's history does not have.
     """
     made = make_demo(place.root / "demo", 1)
-    repo, _, bad = release(place.root / "releases", "linux-source-6.12", "a")
+    repo, good, bad = release(place.root / "releases", "linux-source-6.12", "a")
     found = {}
     for name, text in (("timer", TIMER), ("harmless", HARMLESS)):
         program = tmp_path_factory.mktemp("syz") / "program.syz"
         program.write_text(text)
         job = demo_job(made, made.cases["a"], 0.99)
-        job.repo, job.commit = repo, bad
+        job.repo, job.commit, job.good = repo, bad, [good]
         job.repro = program
         job.reproducer.syzkaller = syzkaller
         job.reproducer.syzkaller_commit = os.environ.get("FIRSTBAD_SYZKALLER_COMMIT", "")
