@@ -1,12 +1,13 @@
 """The bisection loop: propose, evaluate, record, resume."""
 
-from firstbad.session.bisection import Bisection, Cancelled, Observer, verdict_of
+from firstbad.session.bisection import Bisection, verdict_of
 from firstbad.session.lab import is_running
 from firstbad.session.log import bisection_log
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
 from firstbad.session.state import State, Test, fold
+from firstbad.session.work import Cancelled, Observer
 
 __all__ = [
     "Bisection",

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from firstbad.crash import symbolize
 from firstbad.engine import BuildRequest, Engine, RunRequest
@@ -18,17 +18,18 @@ from firstbad.kernel.build import Fresh
 from firstbad.session.answer import Answer
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider, Finish, Means, Step
-from firstbad.session.lab import job_lock, machine_config, make_engine
+from firstbad.session.lab import machine_config, make_engine
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.probing import Prober
 from firstbad.session.proof import Proof
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
-from firstbad.session.state import State, Test, apply, build_event, fold
+from firstbad.session.state import Test, build_event
 from firstbad.session.symptom import judge_as, may_be_cut
 from firstbad.session.view import stack_files
-from firstbad.store import Event, Store
+from firstbad.session.work import Observer, OutOfTime, Work
+from firstbad.store import Store
 from firstbad.vm import MachineConfig, MachineRun, end_kept
 
 # What the crash rate is learned from, and what proves the answer: nothing may tie these runs together.
@@ -36,28 +37,7 @@ FRESH_BOOTS = ("initial", "confirm", "test")
 INFRA_LIMIT = 12  # runs in a row that this machine failed, after which going on makes no sense
 
 
-_Done = TypeVar("_Done")
-
-
-class Cancelled(Exception):
-    """The job was given up by ``firstbad cancel``."""
-
-
-class OutOfTime(Exception):
-    """The session's deadline has passed."""
-
-
-class Observer(Protocol):
-    """Who watches: a live view, plain lines, a test."""
-
-    def event(self, event: Event, state: State) -> None:
-        """An event was recorded; ``state`` already holds it."""
-
-    def activity(self, text: str) -> None:
-        """What is being done right now."""
-
-
-class Bisection:
+class Bisection(Work):
     """One job from where its events left off to its end."""
 
     def __init__(
@@ -74,14 +54,12 @@ class Bisection:
 
         ``deadline``: seconds since the epoch, when this session ends with the best answer so far.
         """
-        self.minimizer, self.deadline = minimizer, deadline
-        self.store, self.number, self.home, self.observer = store, number, home, observer
+        super().__init__(store, number, home, observer, deadline)
+        self.minimizer = minimizer
         self.consoles = home.job(number) / "consoles"
-        self.job = store.job(number).job
         self.repo = Repo(self.job.repo)
         history = history_of(self.job)
-        events = store.events(number)
-        self.question = find_question(history, pinned(self.job, events))
+        self.question = find_question(history, pinned(self.job, self.events))
         self.engine = engine(home, self.job)
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         self.means = means = Means(
@@ -95,8 +73,6 @@ class Bisection:
             if self.job.kind == "test"
             else Decider(history, self.question, means)
         )
-        self.state: State = fold(events, self.job.title)
-        self._heard = events[-1].seq if events else -1
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
         self.prober = Prober(self)
@@ -107,11 +83,11 @@ class Bisection:
         Raises BisectionError (it could not be done), InfrastructureError, Cancelled. Nothing is left running.
         """
         try:
-            with job_lock(self.home.job(self.number)):
+            with self.alone():
                 if self.state.finished is None:
                     self._begin()
                     self._catch_up()
-                while self._hear() or self.state.finished is None:
+                while self.hear() or self.state.finished is None:
                     if self._config_is_open():
                         ConfigSearch(self, self.minimizer).choose()
                         self._catch_up()
@@ -128,20 +104,11 @@ class Bisection:
         finally:
             self.engine.close()
 
-    def _hear(self) -> bool:
-        """Take in what people said meanwhile, from other processes; whether they said anything."""
-        since = [event for event in self.store.events(self.number, self._heard) if event.kind == "opinion"]
-        for event in since:
-            apply(self.state, event, self.job.title)
-            self._heard = event.seq
-            self.observer.event(event, self.state)
-        return bool(since)
-
     def _so_far(self) -> dict[str, Any]:
         """The deadline has passed: end what is under way, then record the best answer."""
         self.observer.activity("the deadline passed: builds and machines are ended")
         self.engine.close()
-        with job_lock(self.home.job(self.number)):
+        with self.alone():
             return self.record("budget", Answer(self).data(self.decider.so_far(self.state))).data
 
     def _config_is_open(self) -> bool:
@@ -151,40 +118,14 @@ class Bisection:
             asked and self.job.kind != "test" and self.state.config is None and self.decider.start_is_known(self.state)
         )
 
-    def record(self, kind: str, data: dict[str, Any]) -> Event:
-        """Put an event on disk, then into the state."""
-        event = self.store.append(self.number, kind, data)
-        if event.seq == self._heard + 1:  # else somebody said something in between, which is yet to be heard
-            self._heard = event.seq
-        apply(self.state, event, self.job.title)
-        self.observer.event(event, self.state)
-        return event
-
     def _begin(self) -> None:
         question = self.question
         data = {"start": question.start, "head": question.head, "kind": question.kind}
         if self.job.reproducer.syzkaller_commit:
             data["syzkaller"] = self.job.reproducer.syzkaller_commit
-        self.record("started", data | ({"rewritten": question.rewritten} if question.rewritten else {}))
-        if self.deadline is not None:
-            self.record("deadline", {"at": round(self.deadline, 3)})
-            self.check_end()  # the measurement that a test needs may have used all of the time
+        self.begin(data | ({"rewritten": question.rewritten} if question.rewritten else {}))
         if self.job.test.reference and self.state.learned is None:
             self.record("learned", learned(self.store, self.job.test.reference))
-
-    def check_end(self) -> None:
-        """Raises Cancelled where the job was given up, OutOfTime where the deadline has passed."""
-        if self.store.job(self.number).cancelled:
-            self.record("cancelled", {})
-            raise Cancelled
-        if self.deadline is not None and time.time() >= self.deadline:
-            raise OutOfTime
-
-    def wait(self, future: Future[_Done]) -> _Done:
-        """What a build or a run comes to. Raises what `check_end` raises, at most a second late."""
-        while not wait([future], timeout=1).done:
-            self.check_end()
-        return future.result()
 
     def _evaluate(self, step: Step) -> None:
         self.check_end()

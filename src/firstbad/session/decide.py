@@ -9,13 +9,13 @@ import numpy as np
 
 from firstbad.errors import BisectionError
 from firstbad.history.base import History
-from firstbad.inference import Costs, Evidence, answer, needs_confirmation, next_test, smallest_set
+from firstbad.inference import Costs, Evidence, Model, answer, needs_confirmation, next_test, smallest_set
 from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
 from firstbad.session.question import Question
 from firstbad.session.state import State
 from firstbad.session.state import Test as Tested
-from firstbad.session.view import Bools, Floats, View, Views
+from firstbad.session.view import MODEL, Bools, Floats, View, Views
 
 Phase = Literal["initial", "base", "head", "release", "search", "confirm", "test"]
 
@@ -80,9 +80,10 @@ class Means:
 class Decider:
     """Proposes the next step. Keeps only what the history said, nothing about the job."""
 
-    def __init__(self, history: History, question: Question, means: Means) -> None:
+    def __init__(self, history: History, question: Question, means: Means, model: Model = MODEL) -> None:
+        """``model``: what is believed of the bug before the first run."""
         self.history, self.question, self.means = history, question, means
-        self.views = Views(history, question)
+        self.views = Views(history, question, model)
         walk = question.kind == "cause" and not question.good
         self._releases = history.releases(question.start)[:MOST_RELEASES] if walk else ()  # newest first
 

@@ -216,6 +216,7 @@ class State:
     tallies: dict[str, Tally] = field(default_factory=dict)
     tests: list[Test] = field(default_factory=list)
     same: dict[str, str] = field(default_factory=dict)  # revision -> tested revision with an equal signature
+    skipped: dict[str, str] = field(default_factory=dict)  # revision -> why its test says that it can't be tested
     verified: dict[str, bool] = field(default_factory=dict)  # revision -> whether a clean build has the same signature
     bug: Bug | None = None
     learned: dict[str, Any] | None = None  # what another job knew of the bug, see retest.py
@@ -244,6 +245,10 @@ class State:
         """Merge bases that were tested to learn whether side branches ever had the bug (fix bisection)."""
         return {test.commit for test in self.tests if test.data["phase"] == "base"}
 
+    def test_of(self, data: dict[str, Any]) -> Test:
+        """The test that an event's data is about: the last one of its commit, for several may be under way."""
+        return next((test for test in reversed(self.tests) if test.commit == data["commit"]), self.tests[-1])
+
     def tally(self, commit: str) -> Tally:
         """Counts of a revision; zeros when it was never run."""
         return self.tallies.get(commit, Tally())
@@ -261,9 +266,10 @@ class State:
         return verdict == "bad" if verdict else bool(self.tally(commit).crashes)
 
     def untestable(self) -> dict[str, str]:
-        """Revisions that do not build or boot, crash with other bugs only, or don't come near the crash's code: which
-        of it (build, boot, lost, reach)."""
+        """Revisions that do not build or boot, crash with other bugs only, don't come near the crash's code, or whose
+        test says so: which of it (build, boot, lost, reach, skip)."""
         found = {commit: "build" for commit, build in self.builds.items() if build.error}
+        found |= dict.fromkeys(self.skipped, "skip")
         found |= {commit: "boot" for commit, tally in self.tallies.items() if tally.boots is False}
         found |= {c: "reach" for c, tally in self.tallies.items() if tally.astray and tally.unreached >= ASTRAY_RUNS}
         return found | {commit: "lost" for commit, tally in self.tallies.items() if tally.drowned}
@@ -359,7 +365,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
     elif event.kind == "bug":
         _name_bug(state, data["commit"])
     elif event.kind == "same":
-        state.same[data["commit"]] = state.tests[-1].same_as = data["as"]
+        state.same[data["commit"]] = state.test_of(data).same_as = data["as"]
     elif event.kind == "crash":
         state.crash = data
     elif event.kind == "aim":
@@ -369,7 +375,9 @@ def apply(state: State, event: Event, title: str = "") -> None:
         if data["crashed"] and data["heard"][-1] is False:
             _distrust_reach(state)
     elif event.kind == "mark":
-        state.tests[-1].mark = data
+        state.test_of(data).mark = data
+    elif event.kind == "skip":
+        state.skipped[data["commit"]] = data["why"]
     elif event.kind == "verify":
         _verify(state, data)
     elif event.kind == "kept":
@@ -450,23 +458,23 @@ def _change_over(state: State, data: dict[str, Any]) -> None:
 
 
 def _apply_run(state: State, data: dict[str, Any]) -> None:
-    run = from_event(data)
-    if state.tests[-1].told:
+    run, test = from_event(data), state.test_of(data)
+    if test.told:
         state.tallies.setdefault(data["commit"], Tally()).told[run.outcome] += 1
-        state.tests[-1].runs.append(run)
+        test.runs.append(run)
         return
     if run.outcome == "crash" and run.reached in (False, "absent") and not state.misled:
         _distrust_reach(state)
     if state.misled:
         run = replace(run, reached=None)
     state.tallies.setdefault(data["commit"], Tally()).add(run)
-    state.tests[-1].runs.append(run)
-    state.tests[-1].seconds += data["wall"]
-    if run.outcome in ("ok", "crash", "other") and state.tests[-1].data["phase"] != "evidence":
+    test.runs.append(run)
+    test.seconds += data["wall"]
+    if run.outcome in ("ok", "crash", "other") and test.data["phase"] != "evidence":
         state.boot_seconds.append(data["boot_seconds"])
         if not run.cut:
             state.run_seconds.append(run.seconds)
-    if run.outcome == "crash" and state.tests[-1].data["phase"] == "initial":
+    if run.outcome == "crash" and test.data["phase"] == "initial":
         state.crash_seconds.append(run.seconds)
     if run.outcome == "crash" and run.report is not None and state.bug is not None:
         state.bug.learn(run.report)

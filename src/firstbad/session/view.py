@@ -83,9 +83,8 @@ class Views:
     A range's belief is kept from view to view and told what the state holds, so a view is only good until the next.
     """
 
-    def __init__(self, history: History, question: Question) -> None:
-        self.history = history
-        self.question = question
+    def __init__(self, history: History, question: Question, model: Model = MODEL) -> None:
+        self.history, self.question, self.model = history, question, model
         self._parts: dict[tuple[str, ...], _Part] = {}
 
     def view(
@@ -127,8 +126,8 @@ class Views:
         candidates = np.ones(dag.n, dtype=bool)
         candidates[list(found.boundary)] = False
         releases, back = self._releases(found, dag)
-        doubt = np.full(dag.n, MODEL.mask)
-        model = replace(MODEL, older=self._older(releases))
+        doubt = np.full(dag.n, self.model.mask)
+        model = replace(self.model, older=self._older(releases))
         belief = Belief(
             dag, kind=self.question.kind, candidates=candidates, start=found.index[start], doubt=doubt, model=model
         )
@@ -143,7 +142,7 @@ class Views:
         """
         if self.question.good and self.question.trusted:
             return TRUSTED
-        return MODEL.older * 2 if releases else MODEL.older
+        return self.model.older * 2 if releases else self.model.older
 
     def _releases(self, found: Range, dag: Dag) -> tuple[dict[int, str], NDArray[np.int64]]:
         rows = self.history.releases(self.question.start) if self.question.kind == "cause" else ()

@@ -1,0 +1,90 @@
+"""Work on a job, whatever is built and run: its events, who watches, how it is given up, when its time is over."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from firstbad.home import Home
+from firstbad.session.lab import job_lock
+from firstbad.session.state import State, apply, fold
+from firstbad.store import Event, Store
+
+_Done = TypeVar("_Done")
+
+
+class Cancelled(Exception):
+    """The job was given up by ``firstbad cancel``."""
+
+
+class OutOfTime(Exception):
+    """The session's deadline has passed."""
+
+
+class Observer(Protocol):
+    """Who watches: a live view, plain lines, a test."""
+
+    def event(self, event: Event, state: State) -> None:
+        """An event was recorded; ``state`` already holds it."""
+
+    def activity(self, text: str) -> None:
+        """What is being done right now."""
+
+
+class Work:
+    """One job's events and the state that they make; every fact is on disk before anything is done with it."""
+
+    def __init__(self, store: Store, number: int, home: Home, observer: Observer, deadline: float | None) -> None:
+        """``deadline``: seconds since the epoch, when this session ends with the best answer so far."""
+        self.store, self.number, self.home, self.observer = store, number, home, observer
+        self.deadline = deadline
+        self.job = store.job(number).job
+        self.events = store.events(number)
+        self.state: State = fold(self.events, self.job.title)
+        self._heard = self.events[-1].seq if self.events else -1
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other process works on the job meanwhile. Raises UserError."""
+        with job_lock(self.home.job(self.number)):
+            yield
+
+    def hear(self) -> bool:
+        """Take in what people said meanwhile, from other processes; whether they said anything."""
+        since = [event for event in self.store.events(self.number, self._heard) if event.kind == "opinion"]
+        for event in since:
+            apply(self.state, event, self.job.title)
+            self._heard = event.seq
+            self.observer.event(event, self.state)
+        return bool(since)
+
+    def record(self, kind: str, data: dict[str, Any]) -> Event:
+        """Put an event on disk, then into the state."""
+        event = self.store.append(self.number, kind, data)
+        if event.seq == self._heard + 1:  # else somebody said something in between, which is yet to be heard
+            self._heard = event.seq
+        apply(self.state, event, self.job.title)
+        self.observer.event(event, self.state)
+        return event
+
+    def begin(self, data: dict[str, Any]) -> None:
+        """A session begins, with ``data`` as its first event. Raises Cancelled and OutOfTime."""
+        self.record("started", data)
+        if self.deadline is not None:
+            self.record("deadline", {"at": round(self.deadline, 3)})
+            self.check_end()  # the measurement that a test needs may have used all of the time
+
+    def check_end(self) -> None:
+        """Raises Cancelled where the job was given up, OutOfTime where the deadline has passed."""
+        if self.store.job(self.number).cancelled:
+            self.record("cancelled", {})
+            raise Cancelled
+        if self.deadline is not None and time.time() >= self.deadline:
+            raise OutOfTime
+
+    def wait(self, future: Future[_Done]) -> _Done:
+        """What a build or a run comes to. Raises what `check_end` raises, at most a second late."""
+        while not wait([future], timeout=1).done:
+            self.check_end()
+        return future.result()
