@@ -4,6 +4,7 @@
 
     FirstbadError
     ├── UserError              what was asked for can't be done as asked; exit status 2
+    │   ├── BusyError          another process works on it; nothing of this attempt is recorded
     │   └── NotFoundError      a file, revision, tool or job that was named does not exist
     ├── BisectionError         the bisection itself could not be done; exit status 1
     ├── HeldBackError          a report is not sent: a rule speaks against it; exit status 1
@@ -23,6 +24,10 @@ class UserError(FirstbadError):
 
 class NotFoundError(UserError):
     """Something that was named (file, revision, tool, job) does not exist."""
+
+
+class BusyError(UserError):
+    """Another process works on the job: it, not this attempt, is what the record is about."""
 
 
 class BisectionError(FirstbadError):

@@ -18,6 +18,7 @@ from firstbad.errors import BisectionError, InfrastructureError
 from firstbad.home import Home
 from firstbad.report import read_log
 from firstbad.session import Bisection, fold
+from firstbad.session.lab import job_lock
 from firstbad.store import Store
 from firstbad.web import make_app
 
@@ -244,3 +245,16 @@ def test_an_imported_log_has_a_deadline_too(place, history, clock):  # noqa: F81
     clock.most = 10**9
     assert invoke("resume", "--plain").exit_code == 0
     assert json.loads(invoke("show", "--json").stdout)["commits"] == [history.commits["c2"]]
+
+
+def test_a_second_process_leaves_nothing_in_the_record(place, lab, history):  # noqa: F811
+    """It is told who works on the job; the job has not failed."""
+    done = invoke("cause", *files(place), "--deadline", "1s")
+    store = Store(place / "home" / "firstbad.db")
+    before = len(store.events(1))
+    assert before, done.stderr
+    with job_lock(Home(place / "home", 1 << 30).job(1)):
+        result = invoke("resume", "1")
+    assert result.exit_code == 2
+    assert "is running" in result.stderr
+    assert len(store.events(1)) == before

@@ -8,7 +8,7 @@ from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.cli.status import exit_of, exit_of_job, status_of
-from firstbad.errors import BisectionError, FirstbadError, InfrastructureError
+from firstbad.errors import BisectionError, BusyError, FirstbadError, InfrastructureError
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.session import Bisection
@@ -68,6 +68,8 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
     with view(f"job {number}: {_heading(job)}", plain) as observer:
         try:
             return Bisection(store, number, place, observer, deadline=deadline).run()
+        except BusyError:
+            raise
         except FirstbadError as error:
             store.append(number, "failed", {"error": str(error), "status": status_of(error)})
             raise

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from firstbad.engine import LocalEngine
-from firstbad.errors import UserError
+from firstbad.errors import BusyError
 from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import Job
@@ -52,14 +52,14 @@ def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
 
 @contextlib.contextmanager
 def job_lock(directory: Path) -> Iterator[None]:
-    """Only one process works on a job. Raises UserError that names the other."""
+    """Only one process works on a job. Raises BusyError that names the other."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise UserError(f"job {directory.name} is running (process {lock.read().strip()})") from None
+            raise BusyError(f"job {directory.name} is running (process {lock.read().strip()})") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
