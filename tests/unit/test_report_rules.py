@@ -22,6 +22,7 @@ HOLDS = {
     "private": facts(story(private=True)),
     "unfinished": facts(story(status="unfinished", candidates=(), culprit=None)),
     "no-commit": facts(story(status="older_than_oldest", candidates=(), culprit=None)),
+    "rejected": facts(story(rejected=(story().candidates[0].hash,))),
     "unsure": facts(story(confidence=0.98)),
     "no-op": facts(culprit(noop=True)),
     "merge": facts(culprit(is_merge=True)),

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from firstbad.cli.output import duration, say, say_json
-from firstbad.cli.result import job_state, print_result, result_json
+from firstbad.cli.result import print_result, result_json
 from firstbad.home import home
-from firstbad.session import bisection_log, fold, git_log_of, is_running
+from firstbad.session import bisection_log, fold, git_log_of, is_running, job_state
 from firstbad.store import Store, StoredJob
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"

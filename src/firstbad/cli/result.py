@@ -10,10 +10,10 @@ from firstbad.history.git import Repo
 from firstbad.history.graph import titles
 from firstbad.home import Home
 from firstbad.report.smtp import MailSettings
-from firstbad.session import State, fold, is_running, verdict_of
+from firstbad.session import State, fold, is_running, job_state, verdict_of
 from firstbad.session.config_words import choice_words
 from firstbad.session.posting import Wishes, posting
-from firstbad.session.story import wall_seconds, work_events
+from firstbad.session.story import wall_seconds
 from firstbad.store import Event, Store, StoredJob
 
 _MEANING = {
@@ -23,27 +23,6 @@ _MEANING = {
     "not_fixed": "the crash still happens on the head",
 }
 _SHOWN = 40  # candidates that are printed for people
-
-
-def job_state(events: list[Event], running: bool, cancelled: bool = False) -> str:
-    """One word for where a job is: running, finished, failed, cancelled, interrupted, new, out of time,
-    reopened
-    (finished, before somebody overruled it)."""
-    worked = work_events(events)
-    last = worked[-1].kind if worked else ""
-    if running:
-        return "running"
-    if last == "finished":
-        return "finished"
-    if last == "budget":
-        return "out of time"
-    if last == "failed":
-        return "failed"
-    if last == "opinion" and any(event.kind == "finished" for event in events):
-        return "reopened"
-    if cancelled or last == "cancelled":
-        return "cancelled"
-    return "interrupted" if events else "new"
 
 
 def result_json(store: Store, number: int) -> dict[str, Any]:

@@ -135,6 +135,7 @@ CONDITIONS: dict[str, Callable[[Facts, Rule], bool]] = {
     "unfinished": lambda facts, _: facts.story.open,
     "no_commit": lambda facts, _: not facts.story.open and not facts.story.candidates,
     "unsure": lambda facts, _: bool(facts.story.candidates) and facts.story.confidence < facts.story.limit,
+    "rejected": lambda facts, _: any(one.hash in facts.story.rejected for one in facts.story.candidates),
     "noop": lambda facts, _: bool(facts.story.culprit and facts.story.culprit.noop),
     "merge": lambda facts, _: bool(facts.story.culprit and facts.story.culprit.is_merge),
     "release": lambda facts, _: bool(facts.story.culprit and facts.story.culprit.is_release),

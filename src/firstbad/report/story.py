@@ -164,6 +164,8 @@ class Story:
     test_seconds: float
     opinions: Sequence[str] = field(default=())
     """What people said of revisions, oldest first."""
+    rejected: Sequence[str] = field(default=())
+    """Commits of which a person said that they are not the culprit."""
     notes: Sequence[str] = field(default=())
     """What could not be told, and why."""
 

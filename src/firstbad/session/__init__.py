@@ -6,6 +6,7 @@ from firstbad.session.log import bisection_log
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
+from firstbad.session.standing import job_state
 from firstbad.session.state import State, Test, fold
 from firstbad.session.work import Cancelled, Observer
 
@@ -21,6 +22,7 @@ __all__ = [
     "git_log_of",
     "history_of",
     "is_running",
+    "job_state",
     "learned",
     "pinned",
     "verdict_of",

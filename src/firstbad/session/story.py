@@ -106,6 +106,7 @@ class _Teller:
             wall_seconds=wall_seconds(self.events),
             build_seconds=state.build_seconds(),
             test_seconds=state.test_seconds(),
+            rejected=state.opinions.rejected(),
             opinions=tuple(f"{_day(one.time)}: {one.words()}" for one in state.opinions.said),
             notes=tuple(self.notes),
         )

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader
 
 from firstbad.errors import NotFoundError
 from firstbad.home import Home
-from firstbad.session import bisection_log, fold, is_running, verdict_of
+from firstbad.session import bisection_log, fold, is_running, job_state, verdict_of
 from firstbad.store import Store, StoredJob
 
 # No script, no style from elsewhere, no framing: crash reports and commit messages are hostile text.
@@ -48,7 +48,9 @@ def make_app(place: Home) -> FastAPI:
 
 
 def _facts(place: Home, store: Store, stored: StoredJob) -> dict[str, Any]:
-    state = fold(store.events(stored.id), stored.job.title)
+    events = store.events(stored.id)
+    state = fold(events, stored.job.title)
+    running = is_running(place.job(stored.id))
     tests = [
         {
             "phase": test.data.get("release") or test.data["phase"],
@@ -67,7 +69,7 @@ def _facts(place: Home, store: Store, stored: StoredJob) -> dict[str, Any]:
         "finished": state.finished or state.budget,
         "crash": state.crash,
         "opinions": [(_when(one.time), one.words()) for one in state.opinions.said],
-        "running": is_running(place.job(stored.id)),
+        "state": job_state(events, running, stored.cancelled),
         "created": _when(stored.created),
     }
 
