@@ -9,7 +9,7 @@ from firstbad.kernel.dotconfig import read_config, switched_on, unset
 from firstbad.session import Bisection
 from firstbad.store import Store
 
-pytestmark = [pytest.mark.kernel, pytest.mark.optional]  # its time on an idle machine is not known yet
+pytestmark = [pytest.mark.kernel, pytest.mark.optional]  # a quarter of an hour
 CALLED = {"EPOLL", "EVENTFD", "SIGNALFD", "TIMERFD", "POSIX_TIMERS", "SYSVIPC"}
 
 
