@@ -1,5 +1,6 @@
 """What is asked for: one schema for the job file (TOML), the command line's options and, later, an API body."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -181,6 +182,38 @@ class Reporting(BaseModel):
     regzbot: bool = Field(default=True, description="have the regression tracker told; for a cause only")
 
 
+class Project(BaseModel):
+    """How any project is built and tested, in place of a kernel; the ``[project]`` table. Seconds; 0: no limit.
+
+    ``command`` ends with 0 (good), 125 (this revision can't be tested), 1 to 127 (bad), or 128 and above, which ends
+    the job, as `git bisect run` has it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: list[str] = Field(min_length=1, description="the test, without a shell")
+    build: str = Field(default="", description="for sh -c, once in each revision's own directory; failing: skip")
+    jobs: int = Field(default=1, ge=1, le=256, description="builds and runs at a time")
+    runs_max: int = Field(default=0, ge=0, description="runs after which the job ends with what is known; 0: no limit")
+    timeout: float = Field(default=3600, ge=0, description="of one run of the test")
+    timeout_is_bad: bool = Field(default=False, description="a run over the limit fails; else it says nothing")
+    build_timeout: float = Field(default=0, ge=0)
+    match: str = Field(default="", description="regular expression: a failing run counts if its output matches")
+    metric: str = Field(default="", description="for sh -c, after a test that ended with 0: prints a number")
+    crash_is_bad: bool = Field(default=False, description="death by a signal, and 128 and above, are bad")
+    confirm: bool = Field(default=True, description="run culprit and parents until each of them is proved")
+    directory: str = Field(default="", description="where the command line was given; relative names are from there")
+
+    @field_validator("match")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+
 class Job(BaseModel):
     """One bisection (or test): what crashes where, and how sure the answer has to be.
 
@@ -218,14 +251,17 @@ class Job(BaseModel):
     reach: bool = Field(default=True, description="have clean runs tell whether they came to the crash's code")
     bug: Symptom = Symptom()
     test: Retest = Retest()
+    project: Project | None = Field(default=None, description="any project: no kernel is built, see `firstbad run`")
     machine: Machine = Machine()
     build: Build = Build()
 
     @model_validator(mode="before")
     @classmethod
     def _nothing_to_run(cls, data: Any) -> Any:
-        """Whether a kernel boots is seen without a reproducer."""
+        """Whether a kernel boots is seen without a reproducer; other projects have neither that nor a configuration."""
         bug = data.get("bug") if isinstance(data, dict) else None
+        if isinstance(data, dict) and data.get("project"):
+            return {"config": str(NOTHING), "repro": str(NOTHING), "reach": False, "prove": False, **data}
         if isinstance(bug, dict) and "boot" in (bug.get("class"), bug.get("kind")):
             return {"repro": str(NOTHING), **data}
         return data
@@ -267,7 +303,7 @@ class Job(BaseModel):
             raise ValueError("'head' and 'good' are for bisections; a test is of 'commit'")
         if self.kind != "test" and self.test != Retest():
             raise ValueError("[test] is for jobs of the kind 'test' only, see `firstbad test`")
-        if self.kind == "fix" and self.good:
+        if self.kind == "fix" and self.good and self.project is None:
             raise ValueError("'good' is for cause bisections only; a fix bisection ends at 'head'")
         return self
 

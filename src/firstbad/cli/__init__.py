@@ -19,6 +19,7 @@ from firstbad.cli import (
     machine,
     mail,
     opinions,
+    project,
     report,
     serve,
     simulate,
@@ -62,6 +63,7 @@ def main() -> None:
     """Find the commit that broke the kernel, or the one that fixed it, and say how sure that is.
 
     \b
+    firstbad run --good v1.0 --bad HEAD -- ./test   any project, any test, flaky or not
     firstbad demo                              bisect a real kernel crash on this machine
     firstbad cause --repo linux --config .config --repro crash.c --good v6.11
     firstbad test 3 --patch fix.diff           does job 3's crash still happen with it?
@@ -71,6 +73,7 @@ def main() -> None:
 
 for group in (
     bisect,
+    project,
     imports,
     test,
     jobs,

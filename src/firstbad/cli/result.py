@@ -40,6 +40,7 @@ def result_json(store: Store, number: int) -> dict[str, Any]:
         "wall_seconds": round(wall_seconds(events), 1),
     }
     keys = (
+        "notes",
         "status",
         "commits",
         "probabilities",
@@ -104,7 +105,8 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
     _print_answer(stored, state)
     if evidence:
         _print_evidence(state)
-        _print_reporting(store, place, stored)
+        if stored.job.project is None:
+            _print_reporting(store, place, stored)
     say(
         f"\nrevisions tested: {state.revisions_tested()}, runs: {state.runs()}, total time: "
         f"{duration(wall_seconds(events))} (build: {duration(state.build_seconds())}, "
@@ -171,7 +173,9 @@ def _print_evidence(state: State) -> None:
         say(f"\nthe crash: {state.crash['title']}", style="bold")
     if state.config:
         say(choice_words(state.config))
-    finished = state.finished or state.budget or {}
+    finished, crash = state.finished or state.budget or {}, state.bug is not None or state.crash is not None
+    for note in finished.get("notes", []):
+        say(note, style="yellow")
     shown = [*finished["commits"][:1], *finished.get("parents", [])]
     for opinion in state.opinions:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(opinion.time))
@@ -182,7 +186,8 @@ def _print_evidence(state: State) -> None:
             role = "culprit" if finished["status"] == "found" else "likeliest"
             role = role if commit in finished["commits"] else "parent "
             say(
-                f"{role} {commit[:12]}: {tally.crashes} of {tally.total} runs crashed with it"
+                f"{role} {commit[:12]}: {tally.crashes} of {tally.total} runs "
+                f"{'crashed with it' if crash else 'failed'}"
                 + (f", {tally.lost} with another bug" if tally.lost else "")
             )
     if "proof" in finished:

@@ -11,7 +11,7 @@ from firstbad.cli.status import exit_of, exit_of_job, status_of
 from firstbad.errors import BisectionError, BusyError, FirstbadError, InfrastructureError
 from firstbad.home import Home
 from firstbad.job import Job
-from firstbad.session import Bisection
+from firstbad.session import Bisection, ProjectSession
 from firstbad.store import Store
 
 
@@ -67,7 +67,8 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
     job = store.job(number).job
     with view(f"job {number}: {_heading(job)}", plain) as observer:
         try:
-            return Bisection(store, number, place, observer, deadline=deadline).run()
+            session = ProjectSession if job.project is not None else Bisection
+            return session(store, number, place, observer, deadline=deadline).run()
         except BusyError:
             raise
         except FirstbadError as error:
@@ -80,6 +81,8 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
 
 def _heading(job: Job) -> str:
     title = f" of {job.title}" if job.title else ""
+    if job.project is not None:
+        return f"{'fix' if job.kind == 'fix' else 'cause'} of {' '.join(job.project.command)[:60]}"
     if job.kind != "test":
         return f"{job.kind} bisection from {job.commit}{title}"
     if job.test.measure:

@@ -59,6 +59,10 @@ class GitHistory:
             self._ranges[key] = read_range(self.repo, tip, excluded)
         return self._ranges[key]
 
+    def halfway(self, new: str, old: Sequence[str]) -> str:
+        """The commit that `git bisect` would test between ``new`` and all of ``old``; full hashes."""
+        return self.repo.git("rev-list", "--bisect", new, *(f"^{commit}" for commit in old)).strip()
+
     def touched(self, tip: str, excluded: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Files that each commit of the range changes; the most expensive question to git."""
         key = (tip, *excluded)

@@ -3,6 +3,7 @@
 from firstbad.session.bisection import Bisection, verdict_of
 from firstbad.session.lab import is_running
 from firstbad.session.log import bisection_log
+from firstbad.session.project import ProjectSession, project_question
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
@@ -14,6 +15,7 @@ __all__ = [
     "Bisection",
     "Cancelled",
     "Observer",
+    "ProjectSession",
     "State",
     "Test",
     "bisection_log",
@@ -25,5 +27,6 @@ __all__ = [
     "job_state",
     "learned",
     "pinned",
+    "project_question",
     "verdict_of",
 ]

@@ -294,6 +294,10 @@ class Decider:
 
     # The search.
 
+    def search(self, state: State) -> Step | Finish:
+        """The next step where the start commit and the ends of the range are known."""
+        return self._search(state, self._view(state))
+
     def _view(self, state: State) -> View:
         question = self.question
         excluded: tuple[str, ...]

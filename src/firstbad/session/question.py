@@ -28,6 +28,8 @@ class Question:
     trusted: bool = False
     """Whether ``good`` needs no test."""
     target: float = 0.99
+    bases: tuple[str, ...] = ()
+    """Merge bases that stand for an old end which is not below the new one; nobody vouches for them."""
     paths: tuple[str, ...] = ()
     """Paths that the culprit probably touches."""
     priors: bool = True

@@ -1,0 +1,122 @@
+"""``run``: the commit that broke a test of any project, flaky or not."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firstbad.cli.deadline import deadline_option
+from firstbad.cli.export import output_options, outputs_of
+from firstbad.cli.output import say_error
+from firstbad.cli.run import finish_job
+from firstbad.cli.status import epilog
+from firstbad.errors import UserError
+from firstbad.history.git import Repo
+from firstbad.home import home
+from firstbad.job import Job, make_job
+from firstbad.session import fold, project_question
+from firstbad.store import Store
+
+# `start`, `good`, `bad` ... by hand would make the same kind of job (Job.project with an empty command) and join here.
+_PATH = click.Path(path_type=Path, file_okay=False, exists=True)
+_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command(
+    context_settings=_SETTINGS,
+    epilog=epilog("run", "firstbad run --good v1.0 --bad HEAD --build 'make -j4' -- ./check.sh"),
+)
+@click.option("--good", multiple=True, required=True, help="revision without the bug; repeat for more")
+@click.option("--bad", required=True, help="revision with the bug")
+@click.option("--fix", is_flag=True, help="find the commit that fixed it: --bad is older than --good")
+@click.option("--repo", type=_PATH, default=Path(), help="git repository  [default: this directory]")
+@click.option("--build", default="", help="shell command, run once in each revision's own directory; failing: skip")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, help="builds and tests at a time  [default: 1]")
+@click.option("--runs-max", type=click.IntRange(1), help="end after so many runs of TEST, with the best answer so far")
+@click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]")
+@click.option("--match", default="", help="regular expression: only failures whose output matches are the bug")
+@click.option("--title", default="", help="what the failure is called, as 'AddressSanitizer' or a line of the output")
+@click.option(
+    "--metric", default="", help="shell command that prints a number after TEST: its change of level is the bug"
+)
+@click.option("--crash-is-bad", is_flag=True, help="death by a signal, and exit status 128 and above, are bad too")
+@click.option("--timeout", type=click.FloatRange(0), help="seconds of one run of TEST; 0: no limit  [default: 3600]")
+@click.option("--timeout-is-bad", is_flag=True, help="a run over the limit is a failure; else it says nothing")
+@click.option("--build-timeout", type=click.FloatRange(0), help="seconds of one build  [default: no limit]")
+@click.option("--no-confirm", is_flag=True, help="don't run culprit and parents again where all runs agree")
+@deadline_option
+@output_options
+@click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
+@click.option("--plain", is_flag=True, help="lines instead of the live view")
+@click.argument("test", nargs=-1, required=True, metavar="-- TEST...")
+def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | None, **options: Any) -> None:
+    """The commit that made TEST fail, in any git repository, for TESTs that fail now and then too.
+
+    TEST ends with 0 where all is well, 1 to 127 where the bug is, 125 where it can't tell, and 128 and above to end
+    the search, as for `git bisect run`. It runs in a checkout of each revision, never in your work tree. Run the same
+    command again to go on where it was interrupted.
+    """
+    outputs = outputs_of(options)
+    repo = Repo(options["repo"].absolute())
+    job = _job(repo, list(test), options)
+    outputs.check(job)
+    project_question(repo, job)
+    store = Store(home().database)
+    number = _unfinished(store, job)
+    if number is not None:
+        say_error(f"going on with job {number}")
+        store.cancel(number, False)
+    else:
+        number = store.submit(job)
+    finish_job(store, home(), number, as_json, plain, deadline, outputs)
+
+
+def _job(repo: Repo, test: list[str], options: dict[str, Any]) -> Job:
+    repo.check()
+    bad = repo.resolve(options["bad"])
+    good = [repo.resolve(name) for name in options["good"]]
+    names = ("jobs", "match", "metric", "crash_is_bad", "timeout_is_bad")
+    project: dict[str, Any] = {name: options[name] for name in names}
+    for name in ("timeout", "build_timeout", "runs_max"):
+        if options[name] is not None:
+            project[name] = options[name]
+    project["command"] = [_anchored(repo, word, bad) for word in test]
+    first, _, rest = options["build"].partition(" ")
+    project["build"] = f"{_anchored(repo, first, bad)} {rest}".strip() if rest or first else ""
+    project["confirm"] = not options["no_confirm"]
+    data: dict[str, Any] = {"kind": "fix" if options["fix"] else "cause", "repo": str(repo.path), "commit": bad}
+    data |= {"good": good, "title": options["title"], "project": project, "private": True}
+    if options["target"] is not None:
+        data["target"] = options["target"]
+    if options["match"] and options["title"]:
+        raise UserError("--match and --title both say which failure is meant; give one of them")
+    return make_job(data)
+
+
+def _anchored(repo: Repo, word: str, bad: str) -> str:
+    """A word of the command line; where it names a file that no revision brings along, that file from anywhere.
+
+    `git bisect run ./check.sh` finds an untracked script because it works in the user's own work tree; we don't.
+    """
+    file = Path(word)
+    if not word or word.startswith("-") or file.is_absolute() or not file.is_file():
+        return word
+    top = Path(repo.git("rev-parse", "--show-toplevel", check=False).strip() or ".")
+    path = file.resolve()
+    if path.is_relative_to(top.resolve()):
+        inside = path.relative_to(top.resolve())
+        if repo.run("cat-file", "-e", f"{bad}:{inside}", check=False).returncode == 0:
+            return word
+    return str(path)
+
+
+def _unfinished(store: Store, job: Job) -> int | None:
+    """A job of the same question that has no answer yet."""
+    wanted = job.model_dump(mode="json")
+    for stored in store.jobs():
+        if stored.job.project is not None and stored.job.model_dump(mode="json") == wanted:
+            return stored.id if fold(store.events(stored.id), job.title).finished is None else None
+    return None
+
+
+COMMANDS = (run,)

@@ -1,0 +1,276 @@
+"""A directory for each revision that looks like a checkout of it, built once and kept.
+
+Each is a repository of its own that borrows the user's objects (``objects/info/alternates``) and has its branches and
+tags, so that ``git describe`` and friends say what they would say there; nothing is written into the user's
+repository. A build begins in an empty directory: no revision sees what another one left. The directories stay, for
+further runs and for other jobs with the same build command, until they take more than their share of the disk.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+
+from firstbad.errors import InfrastructureError, UserError
+from firstbad.history.git import Repo
+
+_CHECKOUT = {"GIT_LFS_SKIP_SMUDGE": "1"}  # files of Git LFS stay what the commit holds: pointers
+_ERROR = 2000  # letters of a failed build's output that are kept
+
+
+@dataclass(frozen=True)
+class Made:
+    """A revision's build. ``error`` is empty where it succeeded; ``seconds`` it took when it was made."""
+
+    error: str = ""
+    seconds: float = 0.0
+
+
+class Trees:
+    """The directories of one repository and build command under ``root``; ``budget`` in bytes."""
+
+    def __init__(self, repo: Repo, root: Path, budget: int) -> None:
+        self.repo, self.root, self.budget = repo, root, budget
+        root.mkdir(parents=True, exist_ok=True)
+
+    def at(self, commit: str) -> Path:
+        """Where a revision is kept; its places for runs are below."""
+        return self.root / commit[:16]
+
+    @contextmanager
+    def lock(self, commit: str) -> Iterator[None]:
+        """Nobody else makes or changes a revision's directory meanwhile."""
+        directory = self.at(commit)
+        directory.mkdir(exist_ok=True)
+        with (directory / "lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.utime(directory)  # when it was used last
+            yield
+
+    def made(self, commit: str) -> Made | None:
+        """The build that is kept; None: there is none yet."""
+        try:
+            return Made(**json.loads((self.at(commit) / "made.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, commit: str, made: Made) -> None:
+        """A build has ended. ``place`` 0 holds it."""
+        file = self.at(commit) / "made.json"
+        file.with_suffix(".new").write_text(json.dumps(asdict(made)))
+        file.with_suffix(".new").rename(file)
+
+    def place(self, commit: str, number: int) -> Path:
+        """Directory of one worker at a revision."""
+        return self.at(commit) / f"place{number}" / self._name
+
+    @cached_property
+    def _name(self) -> str:
+        """As the user's own directory is called: some builds go by it."""
+        return self.repo.common_dir().resolve().parent.name or "tree"
+
+    def fresh(self, commit: str) -> Path:
+        """An empty place 0 with the revision checked out. Raises UserError where its files are missing."""
+        directory = self.place(commit, 0)
+        for old in self.at(commit).glob("place*"):
+            _remove(old)
+        (self.at(commit) / "made.json").unlink(missing_ok=True)
+        directory.mkdir(parents=True)
+        try:
+            self._begin(directory)
+            self._check_out(directory, commit)
+        except OSError as error:
+            raise InfrastructureError(f"can't make {directory}: {error.strerror}") from error
+        return directory
+
+    def another(self, commit: str, number: int) -> Path:
+        """A further place, as the build left place 0."""
+        directory = self.place(commit, number)
+        if not (directory.parent / "whole").exists():
+            _remove(directory.parent)
+            directory.parent.mkdir(parents=True)
+            first = self.place(commit, 0)
+            words = ["cp", "-a", "--reflink=auto", str(first), str(directory)]
+            done = subprocess.run(words, capture_output=True, check=False)
+            if done.returncode:
+                raise InfrastructureError(f"can't copy {first}: {done.stderr.decode(errors='replace').strip()[-200:]}")
+            (directory.parent / "whole").touch()
+        return directory
+
+    def collect(self, keep: frozenset[str]) -> None:
+        """Remove what was used longest ago until the rest fits the budget; the commits of ``keep`` stay."""
+        spared = {self.at(commit).name for commit in keep}
+        found = sorted((path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+        sizes = {path: _size(path) for path in found}
+        total = sum(sizes.values())
+        for path in found:
+            if total <= self.budget:
+                return
+            if path.name not in spared:
+                _remove(path)
+                total -= sizes[path]
+
+    def _begin(self, directory: Path) -> None:
+        """A repository without commits of its own that sees all of the user's."""
+        own = _Own(directory)
+        own.git("init", "--quiet", "--template=", f"--object-format={self._source['format']}", ".")
+        git = directory / ".git"
+        (git / "info").mkdir(exist_ok=True)
+        (git / "objects/info").mkdir(parents=True, exist_ok=True)
+        (git / "objects/info/alternates").write_text(self._source["objects"] + "\n")
+        (git / "packed-refs").write_text(self._source["refs"])
+        for name in ("shallow", "info/sparse-checkout"):
+            if name in self._source:
+                (git / name).write_text(self._source[name])
+        for key, value in self._settings:
+            own.git("config", key, value)
+
+    @cached_property
+    def _source(self) -> dict[str, str]:
+        """What a place takes over from the user's repository."""
+        git = self.repo.git
+        paths = ("rev-parse", "--path-format=absolute", "--git-path")
+        refs = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/remotes")
+        lines = [line for line in refs.splitlines() if not line.endswith("/HEAD")]
+        found = {
+            "format": git("rev-parse", "--show-object-format").strip(),
+            "objects": git(*paths, "objects").strip(),
+            "refs": "".join(f"{line}\n" for line in sorted(lines, key=lambda line: line.split(" ", 1)[1])),
+        }
+        names = ["shallow"]
+        if git("config", "--type=bool", "--get", "core.sparseCheckout", check=False).strip() == "true":
+            names.append("info/sparse-checkout")
+        for name in names:
+            file = Path(git(*paths, name).strip())
+            if file.is_file():
+                found[name] = file.read_text(errors="surrogateescape")
+        return found
+
+    @cached_property
+    def _settings(self) -> list[tuple[str, str]]:
+        settings = [("gc.auto", "0"), ("advice.detachedHead", "false"), ("core.hooksPath", "/dev/null")]
+        for key in ("remote.origin.url", "core.autocrlf", "core.sparseCheckout", "core.sparseCheckoutCone"):
+            value = self.repo.git("config", "--get", key, check=False).strip()
+            if value:
+                settings.append((key, value))
+        partial = self.repo.git("config", "--get", "extensions.partialClone", check=False).strip()
+        if partial:  # objects that are not there are fetched from where the user's clone would get them
+            url = self.repo.git("config", "--get", f"remote.{partial}.url", check=False).strip()
+            settings += [("core.repositoryFormatVersion", "1"), ("extensions.partialClone", partial)]
+            settings += [(f"remote.{partial}.url", url), (f"remote.{partial}.promisor", "true")]
+        return settings
+
+    def _check_out(self, directory: Path, commit: str) -> None:
+        own = _Own(directory)
+        if not own.git("-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--force", "--detach", commit):
+            raise UserError(
+                f"{self.repo.path}: {commit[:12]} can't be checked out: {own.said}; "
+                "if its files were never fetched (a shallow or partial clone), fetch them first"
+            )
+        if (directory / ".gitmodules").is_file():
+            self._submodules(directory, self.repo.common_dir())
+
+    def _submodules(self, directory: Path, git_dir: Path) -> None:
+        """The submodules that are there in the user's clone, from there; others stay empty, as they are there."""
+        own = _Own(directory)
+        listed = own.read("config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$")
+        for row in filter(None, listed.split("\0")):
+            key, _, path = row.partition("\n")
+            name = key.removeprefix("submodule.").removesuffix(".path")
+            module = git_dir / "modules" / name
+            if ".." in Path(name).parts or path.startswith("-") or not (module / "HEAD").is_file():
+                continue
+            own.git("config", f"submodule.{name}.url", str(module))
+            update = ("submodule", "--quiet", "update", "--init", "--no-fetch", "--", path)
+            fetched = ("submodule", "--quiet", "update", "--init", "--", path)
+            allow = ("-c", "protocol.file.allow=always", "-c", "core.hooksPath=/dev/null")
+            if not own.git(*allow, *update) and not own.git(*allow, *fetched):
+                raise UserError(
+                    f"{self.repo.path}: the submodule {path} lacks what {directory.name} needs ({own.said}); "
+                    f"fetch it: git -C {path} fetch --all"
+                )
+            if (directory / path / ".gitmodules").is_file():
+                self._submodules(directory / path, module)
+
+    # What a test did to its place.
+
+    def baseline(self, directory: Path) -> None:
+        """Remember what a place looks like after the build."""
+        (directory.parent / "baseline").write_text(_status(directory))
+
+    def restore(self, directory: Path) -> list[str]:
+        """Undo what a test changed: files of the commit as they were, new ones that git does not ignore are removed.
+
+        Returns their names. What git ignores stays: it is where builds lie.
+        """
+        try:
+            before = set((directory.parent / "baseline").read_text().split("\0"))
+        except OSError:
+            before = set()
+        changed = [row for row in _status(directory).split("\0") if row and row not in before]
+        own, names = _Own(directory), [row[3:] for row in changed]
+        for row in changed:
+            path = directory / row[3:]
+            if row.startswith("??"):
+                _remove(path)
+            else:
+                own.git("checkout", "--quiet", "--force", "HEAD", "--", f":(top,literal){row[3:]}")
+        return names
+
+
+class _Own:
+    """git in a directory of ours, without what the environment says of other repositories."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.said = directory, ""
+
+    def git(self, *words: str) -> bool:
+        """Whether it worked; ``said`` is its last line where not."""
+        done = Repo(self.directory).run(*words, check=False, env=_CHECKOUT)
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        self.said = lines[-1] if lines else f"status {done.returncode}"
+        return done.returncode == 0
+
+    def read(self, *words: str) -> str:
+        return Repo(self.directory).git(*words, check=False)
+
+
+def _status(directory: Path) -> str:
+    words = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none")
+    return Repo(directory).git(*words, check=False)
+
+
+def _remove(path: Path) -> None:
+    """Remove whatever is there, directories without permissions too."""
+
+    def again(function: object, name: str, _: object) -> None:
+        os.chmod(Path(name).parent, 0o700)  # noqa: PTH101
+        if Path(name).is_dir():
+            os.chmod(name, 0o700)  # noqa: PTH101
+        try:
+            Path(name).unlink()
+        except OSError:
+            pass
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, onerror=again)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_blocks * 512  # noqa: PTH118
+            except OSError:
+                pass
+    return total
