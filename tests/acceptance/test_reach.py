@@ -21,7 +21,7 @@ from firstbad.session.outcome import judge
 from firstbad.session.reach import Stack, stack_of
 from firstbad.vm import MachineRun
 
-pytestmark = [pytest.mark.kernel, pytest.mark.optional]  # its time on an idle machine is not known yet
+pytestmark = [pytest.mark.kernel, pytest.mark.optional]  # ten minutes
 
 RETURNS_EARLY = (
     "\tint ufd;\n\tstruct timerfd_ctx *ctx;\n",
