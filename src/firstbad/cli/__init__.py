@@ -14,6 +14,7 @@ from firstbad.cli import (
     demo,
     doctor,
     export,
+    hand,
     imports,
     jobs,
     machine,
@@ -33,6 +34,10 @@ from firstbad.session import Cancelled
 
 class _Main(click.Group):
     """Turns our errors into one line and the exit status of their kind, see status.toml."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """As click does; else a word that the bisection by hand of this work tree has for good or bad."""
+        return super().get_command(ctx, cmd_name) or hand.own_term(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; errors end here."""
@@ -74,6 +79,7 @@ def main() -> None:
 for group in (
     bisect,
     project,
+    hand,
     imports,
     test,
     jobs,

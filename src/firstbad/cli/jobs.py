@@ -5,8 +5,11 @@ from typing import Any
 
 import click
 
+from firstbad.cli.hand import by_hand, print_hand
+from firstbad.cli.hand import result_json as hand_json
 from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import print_result, result_json
+from firstbad.hand.gitlog import git_bisect_log
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of, is_running, job_state
 from firstbad.store import Store, StoredJob
@@ -23,8 +26,13 @@ def _store() -> Store:
 @click.command(epilog="Example: firstbad status")
 @_NUMBER
 @_JSON
-def status(number: int | None, as_json: bool) -> None:
-    """Where jobs are: all of them, or one in detail."""
+@click.option("--all", "every", is_flag=True, help="all jobs, in a work tree that is bisected by hand too")
+def status(number: int | None, as_json: bool, every: bool) -> None:
+    """Where jobs are: all of them, or one in detail; in a work tree that is bisected by hand, that one."""
+    here = by_hand() if number is None and not every else None
+    if here is not None:
+        say_json(hand_json(here)) if as_json else print_hand(here)
+        return
     store = _store()
     if number is not None and not as_json:
         store.job(number)
@@ -64,7 +72,11 @@ def _row(store: Store, stored: StoredJob) -> dict[str, Any]:
 @_NUMBER
 @_JSON
 def show(number: int | None, as_json: bool) -> None:
-    """The answer of a job and what it rests on."""
+    """The answer of a job and what it rests on; in a work tree that is bisected by hand, of that one."""
+    here = by_hand() if number is None else None
+    if here is not None:
+        say_json(hand_json(here)) if as_json else print_hand(here)
+        return
     store = _store()
     found = store.job(number).id
     if as_json:
@@ -77,7 +89,11 @@ def show(number: int | None, as_json: bool) -> None:
 @_NUMBER
 @click.option("--git", "as_git", is_flag=True, help="for `git bisect replay`; fix: bad is where the crash is gone")
 def log(number: int | None, as_git: bool) -> None:
-    """The bisection log of a job, as far as it is."""
+    """The bisection log of a job, as far as it is; in a work tree that is bisected by hand, of that one."""
+    here = by_hand() if number is None else None
+    if here is not None:
+        click.echo(git_bisect_log(here.repo, here.hand()), nl=False)
+        return
     store = _store()
     stored = store.job(number)
     events = store.events(stored.id)

@@ -33,6 +33,10 @@ class GitLog:
     """The words of old and new."""
     fix: bool = False
     """Whether its words say that the search is for a fix."""
+    options: tuple[str, ...] = ()
+    """What else ``start`` was told, as ``--first-parent``."""
+    ends: tuple[str, ...] = ()
+    """The revisions in its line, new first; ``said`` begins with them."""
 
 
 def is_git_log(text: str) -> bool:
@@ -68,6 +72,8 @@ class _Reader:
         self.old_word, self.new_word = "good", "bad"
         self.said: list[tuple[str, Side]] = []
         self.paths: tuple[str, ...] = ()
+        self.options: tuple[str, ...] = ()
+        self.ends: tuple[str, ...] = ()
 
     def command(self, name: str, words: list[str]) -> None:
         if name == "start":
@@ -94,12 +100,17 @@ class _Reader:
                     self.old_word = value
                 else:
                     self.new_word = value
-            elif not word.startswith("-"):
+            elif word.startswith("-"):
+                self.options += (word,)
+            else:
                 revisions.append(word)
+        self.ends = tuple(revisions)
         self.said += [(word, "new" if not place else "old") for place, word in enumerate(revisions)]
 
     def log(self) -> GitLog:
         new = next((revision for revision, side in self.said if side == "new"), "")
         old = tuple(revision for revision, side in self.said if side == "old")
         fix = self.fix or self.new_word in FIX_TERMS[0] or self.old_word in FIX_TERMS[1]
-        return GitLog(new, old, tuple(self.said), self.paths, (self.old_word, self.new_word), fix)
+        return GitLog(
+            new, old, tuple(self.said), self.paths, (self.old_word, self.new_word), fix, self.options, self.ends
+        )
