@@ -15,9 +15,9 @@ def test_every_kind_that_was_promised_is_there():
     assert names >= {"asan", "ubsan", "tsan", "valgrind", "assertion", "python", "rust", "go", "signal"}
 
 
-@pytest.mark.parametrize(("status", "title"), [(-11, "signal: Segmentation fault"), (139, "signal: Segmentation fault")])
-def test_a_signal_names_what_says_nothing(status, title):
-    assert failure_title("no words\n", status) == title
+@pytest.mark.parametrize("status", [-11, 139])
+def test_a_signal_names_what_says_nothing(status):
+    assert failure_title("no words\n", status) == "signal: Segmentation fault"
 
 
 @pytest.mark.parametrize("status", [1, 2, 125, 127, 128, None, 255])
