@@ -2,12 +2,13 @@
 
 import os
 
+import numpy as np
 import pytest
 from tests.support.histories import History
 
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.git import Repo
-from firstbad.history.graph import read_range, titles, touched_files
+from firstbad.history.graph import Index, Names, read_range, titles, touched_files
 from firstbad.history.releases import base_release, parse_tag, previous_releases
 from firstbad.history.worktree import checkout
 
@@ -36,6 +37,14 @@ def test_range_holds_the_commits_and_their_boundary(history):
     merge = found.index[commits["m"]]
     assert [found.hashes[i] for i in found.parents[merge]] == [commits["c"], commits["s2"]]
     assert all(parent < child for child, row in enumerate(found.parents) for parent in row)
+
+
+def test_a_hash_that_ends_in_zeros_is_found():
+    raw = np.frombuffer(b"".join(bytes([i]) * (20 - i) + bytes(i) for i in range(1, 4)), dtype=np.uint8)
+    names = Names(raw.reshape(-1, 20))
+    index = Index(names)
+    assert [index[name] for name in names] == [0, 1, 2]
+    assert "01" * 20 not in index
 
 
 def test_empty_range(history):

@@ -65,7 +65,7 @@ class Index(Mapping[str, int]):
         except ValueError:
             raise KeyError(name) from None
         place = int(np.searchsorted(keys, np.bytes_(raw)))
-        if len(raw) != self._names.raw.shape[1] or place == len(keys) or keys[place] != np.bytes_(raw):
+        if len(raw) != self._names.raw.shape[1] or place == len(keys) or keys[place] != raw.rstrip(b"\0"):
             raise KeyError(name)
         return int(order[place])
 
