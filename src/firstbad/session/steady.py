@@ -26,6 +26,9 @@ _FLAKY = (0.999, 0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 _RARE = (0.07, 0.05, 0.03, 0.02, 0.01)
 _SURE_WEIGHT, _RARE_WEIGHT = 0.5, 0.02
 _FALSE = 0.002  # chance per run that the test fails in the same way where the bug is not
+# Chance that a revision with the bug passes whatever the number of runs. For all that is older than a revision that
+# passed it adds up, and no run of that revision can tell: so it has to be small beside one in all commits.
+_MASKED = 1e-8
 _MOST_PROOF = 100  # runs of culprit and parents, after which other revisions may say more
 _GIVEN_UP = 400  # runs at the bad end without a failure
 
@@ -34,7 +37,8 @@ def project_model(false_rate: float = _FALSE) -> Model:
     """What is believed of a test before its first run. ``false_rate``: chance of a failure where the bug is not."""
     flaky = (1 - _SURE_WEIGHT - _RARE_WEIGHT) / len(_FLAKY)
     weights = (_SURE_WEIGHT, *(flaky,) * len(_FLAKY), *(_RARE_WEIGHT / len(_RARE),) * len(_RARE))
-    return Model(rates=(1.0, *_FLAKY, *_RARE), rate_weights=weights, uniform_floor=1e-9, false_rate=false_rate)
+    rates = (1.0, *_FLAKY, *_RARE)
+    return Model(rates=rates, rate_weights=weights, uniform_floor=1e-9, false_rate=false_rate, mask=_MASKED)
 
 
 class ProjectHistory(GitHistory):
