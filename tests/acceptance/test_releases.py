@@ -19,6 +19,8 @@ from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.toolchain import choose
 from firstbad.repro import prepare
+from firstbad.repro.prepare import Settings
+from firstbad.repro.targets import find_target
 from firstbad.vm import Acceleration, MachineConfig, build_initramfs, run_machine
 from firstbad.vm.architecture import architecture
 
@@ -45,9 +47,9 @@ def check(place, package: str, compiler: str, arch: str) -> None:
     repo, good, bad = release(place.root / "releases", package, "a")
     try:
         tools = choose(None, compiler, arch)
-        machine = architecture(arch)
+        settings = Settings(find_target("", arch), compiler=architecture(arch).compiler)
         initramfs = build_initramfs(place.machines, arch=arch)
-        payload = prepare(case.repro, place.machines, compiler=machine.compiler).payload()
+        payload = prepare(case.repro, place.machines, settings).payload()
     except (NotFoundError, UserError) as error:
         pytest.skip(str(error))
     # Without debug information, which nothing here reads and which takes a third of the time.
