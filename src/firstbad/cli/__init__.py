@@ -10,6 +10,7 @@ from firstbad import __version__
 from firstbad.cli import (
     audit,
     bisect,
+    completion,
     crash,
     demo,
     doctor,
@@ -19,6 +20,7 @@ from firstbad.cli import (
     jobs,
     machine,
     mail,
+    man,
     opinions,
     project,
     report,
@@ -56,6 +58,8 @@ class _Main(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does; a reader of our output that went away is no reason for many words."""
+        # One name whatever the program is called (git-firstbad too): the one that `firstbad completion` prints.
+        kwargs.setdefault("complete_var", completion.VARIABLE)
         try:
             return super().main(*args, **kwargs)
         except BrokenPipeError:
@@ -69,6 +73,7 @@ def main() -> None:
 
     \b
     firstbad run --good v1.0 --bad HEAD -- ./test   any project, any test, flaky or not
+    firstbad start HEAD v1.0                   bisect by hand, in the words of `git bisect`
     firstbad demo                              bisect a real kernel crash on this machine
     firstbad cause --repo linux --config .config --repro crash.c --good v6.11
     firstbad test 3 --patch fix.diff           does job 3's crash still happen with it?
@@ -94,6 +99,8 @@ for group in (
     simulate,
     crash,
     audit,
+    completion,
+    man,
 ):
     for command in group.COMMANDS:
         main.add_command(command)

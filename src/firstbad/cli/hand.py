@@ -125,6 +125,22 @@ def result_json(work: ByHand) -> dict[str, Any]:
     return found
 
 
+def ends_by_hand() -> dict[str, Any]:
+    """What the bisection under way here knows, as `firstbad run` is told it: ``good``, ``bad`` and ``fix``. Raises
+    UserError where it does not know both ends, or searches among some commits only."""
+    work = by_hand()
+    if work is None:
+        raise UserError("name the ends with --good and --bad, or begin with `firstbad start`")
+    hand = work.hand()
+    if not hand.ready:
+        raise UserError("the bisection by hand under way here lacks an end; name both with --good and --bad")
+    if hand.paths or hand.first_parent:
+        raise UserError("`firstbad run` takes all commits: name the ends with --good and --bad")
+    if hand.fix:
+        return {"good": (hand.new,), "bad": hand.olds[-1], "fix": True}
+    return {"good": hand.olds, "bad": hand.new, "fix": False}
+
+
 def print_hand(work: ByHand) -> None:
     """``status`` and ``show`` of the bisection by hand: what was said and what is next. Nothing is checked out."""
     hand = work.hand()
@@ -311,8 +327,9 @@ def reset(revision: str | None) -> None:
             say("no bisection by hand is under way here: there is nothing to reset")
             return
         work.reset(revision or "")
-        commit = work.repo.commit("HEAD")
-        say(f"Now at {commit.hash[:12]} {commit.title}; what was said is kept in {work.journal.last}")
+        place, title = work.tree.place(), work.repo.commit("HEAD").title
+        name = place[:12] if place == work.repo.resolve("HEAD") else place
+        say(f"Now at {name} ({title}); what was said is kept in {work.journal.last}")
 
 
 @click.command(epilog="Example: firstbad terms --term-old")
@@ -371,4 +388,4 @@ def replay(file: Any) -> None:
 
 _VIEWS = (_view_command("view"), _view_command("visualize"))
 COMMANDS = (start, good, bad, old, new, skip, flaky, next_, undo, reset, terms, *_VIEWS, replay)
-__all__ = ["COMMANDS", "by_hand", "own_term", "print_hand", "result_json"]
+__all__ = ["COMMANDS", "by_hand", "ends_by_hand", "own_term", "print_hand", "result_json"]

@@ -1,4 +1,4 @@
-"""``status``, ``show``, ``log``, ``cancel``: commands about jobs; the last job by default."""
+"""``status``, ``show``, ``log``, ``cancel``: commands about jobs; by default this repository's, else the last one."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ import click
 
 from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
+from firstbad.cli.here import job_here
 from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.hand.gitlog import git_bisect_log
@@ -78,7 +79,7 @@ def show(number: int | None, as_json: bool) -> None:
         say_json(hand_json(here)) if as_json else print_hand(here)
         return
     store = _store()
-    found = store.job(number).id
+    found = job_here(store, number).id
     if as_json:
         say_json(result_json(store, found))
     else:
@@ -95,7 +96,7 @@ def log(number: int | None, as_git: bool) -> None:
         click.echo(git_bisect_log(here.repo, here.hand()), nl=False)
         return
     store = _store()
-    stored = store.job(number)
+    stored = job_here(store, number)
     events = store.events(stored.id)
     text = git_log_of(stored.job, events) if as_git else bisection_log(stored.job, events)
     click.echo(text, nl=False)

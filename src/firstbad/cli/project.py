@@ -7,6 +7,7 @@ import click
 
 from firstbad.cli.deadline import deadline_option
 from firstbad.cli.export import output_options, outputs_of
+from firstbad.cli.hand import ends_by_hand
 from firstbad.cli.output import say_error
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
@@ -17,7 +18,6 @@ from firstbad.job import Job, make_job
 from firstbad.session import fold, project_question
 from firstbad.store import Store
 
-# `start`, `good`, `bad` ... by hand would make the same kind of job (Job.project with an empty command) and join here.
 _PATH = click.Path(path_type=Path, file_okay=False, exists=True)
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -26,8 +26,8 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     context_settings=_SETTINGS,
     epilog=epilog("run", "firstbad run --good v1.0 --bad HEAD --build 'make -j4' -- ./check.sh"),
 )
-@click.option("--good", multiple=True, required=True, help="revision without the bug; repeat for more")
-@click.option("--bad", required=True, help="revision with the bug")
+@click.option("--good", multiple=True, help="revision without the bug; repeat for more  [default: as said by hand]")
+@click.option("--bad", help="revision with the bug  [default: as said by hand]")
 @click.option("--fix", is_flag=True, help="find the commit that fixed it: --bad is older than --good")
 @click.option("--repo", type=_PATH, default=Path(), help="git repository  [default: this directory]")
 @click.option("--build", default="", help="shell command, run once in each revision's own directory; failing: skip")
@@ -58,6 +58,10 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
     """
     outputs = outputs_of(options)
     repo = Repo(options["repo"].absolute())
+    if not options["good"] or not options["bad"]:
+        if options["good"] or options["bad"]:
+            raise UserError("name both ends, --good and --bad")
+        options |= ends_by_hand()
     job = _job(repo, list(test), options)
     outputs.check(job)
     project_question(repo, job)

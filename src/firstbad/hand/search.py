@@ -26,6 +26,7 @@ _CERTAIN = Model(
 _OLDER = 1e-4  # chance that an end of the range was said wrongly
 _FALSE = 5e-4  # chance that a person sees the failure where the bug is not
 _MASK = 1e-4
+_ALWAYS = 0.98  # a test that shows the bug more often than that is not what anybody calls flaky
 _MOST_RUNS = 40  # asked of a person at a time
 # What a person's test takes, in seconds: nobody measures it. A new revision costs about three runs.
 _NEW_REVISION, _RUN = 120.0, 60.0
@@ -167,9 +168,7 @@ def weigh(repo: Repo, hand: Hand) -> tuple[Commits, Belief]:
     found = read_commits(repo, said, tip, olds, hand.first_parent, hand.paths)
     if not found.candidates.any():
         raise _contradiction(repo, hand)
-    model = replace(project_model(_FALSE), mask=_MASK, older=_OLDER)
-    if hand.rate is not None:
-        model = replace(model, rates=(hand.rate,), rate_weights=(1.0,), spreads=(), spread_weight=0.0)
+    model = _flaky_model(hand.rate)
     start = found.index[olds[0] if hand.fix else tip]
     belief = Belief(
         found.dag, kind="fix" if hand.fix else "cause", candidates=found.candidates, start=start, model=model
@@ -186,6 +185,15 @@ def weigh(repo: Repo, hand: Hand) -> tuple[Commits, Belief]:
             elif not one.end:
                 belief.observe(place, clean=one.runs)
     return found, belief
+
+
+def _flaky_model(rate: float | None) -> Model:
+    """What is believed of a test of which a person says that it fails only sometimes: no rate near one."""
+    model = replace(project_model(_FALSE), mask=_MASK, older=_OLDER)
+    if rate is not None:
+        return replace(model, rates=(rate,), rate_weights=(1.0,), spreads=(), spread_weight=0.0)
+    rows = [row for row in zip(model.rates, model.rate_weights, strict=True) if row[0] < _ALWAYS]
+    return replace(model, rates=tuple(rate for rate, _ in rows), rate_weights=tuple(weight for _, weight in rows))
 
 
 def _weighed(repo: Repo, hand: Hand) -> Proposal:

@@ -39,7 +39,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer; ``end``: given before the search began, so it is one of the ends and not a result of a test."""
+    """One answer; ``end``: given before anything was proposed, so it is one of the ends and not a result of a test."""
 
     seq: int
     side: Side
@@ -92,7 +92,7 @@ class Hand:
         return tuple(dict.fromkeys(commit for one in self.said if one.side == side for commit in one.commits))
 
     def end(self, side: Side) -> tuple[str, ...]:
-        """Those said before the search began."""
+        """Those said before anything was proposed."""
         return tuple(dict.fromkeys(c for one in self.said if one.side == side and one.end for c in one.commits))
 
     @property
@@ -135,4 +135,4 @@ def _apply(hand: Hand, event: Event) -> None:
     if not hand.settled and data["side"] != "skip":
         hand.terms = Terms(*BY_AGE) if data["word"] in BY_AGE else Terms(*PLAIN)
         hand.settled = True
-    hand.said.append(Said(event.seq, data["side"], tuple(data["commits"]), int(data["runs"]), not hand.searching))
+    hand.said.append(Said(event.seq, data["side"], tuple(data["commits"]), int(data["runs"]), not hand.proposed))
