@@ -109,7 +109,9 @@ def _anchored(repo: Repo, word: str, bad: str) -> str:
     path = file.resolve()
     if path.is_relative_to(top.resolve()):
         inside = path.relative_to(top.resolve())
-        if repo.run("cat-file", "-e", f"{bad}:{inside}", check=False).returncode == 0:
+        above = [str(one) for one in (inside, *inside.parents) if one.name]
+        rows = repo.git("ls-tree", "-z", "--full-tree", bad, "--", *above).split("\0")
+        if any(row and row.split(" ", 2)[1] in ("blob", "commit") for row in rows):  # commit: of a submodule
             return word
     return str(path)
 

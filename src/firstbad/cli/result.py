@@ -147,7 +147,9 @@ def _print_answer(stored: StoredJob, state: State) -> None:
                 style="yellow",
             )
     else:
-        say(f"{finished['status']}: {_MEANING.get(finished['status']) or finished['why']}", style="bold")
+        meaning = "" if stored.job.project is not None else _MEANING.get(finished["status"])
+        meaning = meaning or finished["why"]
+        say(f"{finished['status']}: {meaning}", style="bold")
         if finished["boundary"]:
             say(f"oldest revision that still crashes: {finished['boundary']}")
         _print_candidates(stored, finished)

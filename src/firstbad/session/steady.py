@@ -8,6 +8,7 @@ revision shows both outcomes, or a run contradicts another, the ends have to sho
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,12 +65,12 @@ class Steady:
 
     def propose(self, state: State) -> list[Step] | Finish:
         """The next steps, to be made at the same time. Raises BisectionError when the question can't be answered."""
-        view = self.decider.view(state)
-        if self._contradicts(state, view):
-            return self._careful(state)
         base = self._base(state)
         if base is not None:
             return [base]
+        view = self.decider.view(state)
+        if self._contradicts(state, view):
+            return self._careful(state)
         left = self._left(state, view)
         if len(left) > 1:
             steps = self._halve(state, view, left)
@@ -129,7 +130,7 @@ class Steady:
                 continue
             if not tally.useful:
                 return Step("base", base, 1)
-            if bool(tally.crashes) != self.fix:
+            if self.fix != bool(tally.crashes) and not (tally.crashes and tally.clean):
                 what = "does not have the bug" if self.fix else "already has the bug"
                 other = "never had it there" if self.fix else "was fixed on the other side"
                 raise BisectionError(f"the merge base {base[:12]} {what}: it {other}; name another good revision")
@@ -205,7 +206,11 @@ class Steady:
         if step is not None:
             return [step]
         found = self.decider.search(state)
-        return found if isinstance(found, Finish) else [found]
+        if isinstance(found, Step):
+            return [found]
+        if found.status in ("older_than_oldest", "not_fixed"):
+            return replace(found, why="by all runs together, the test fails at the good revision too")
+        return found
 
     def _start(self, state: State) -> Step | None:
         """Runs at the bad end, until it showed the bug. Raises BisectionError where it does not."""

@@ -1,0 +1,303 @@
+"""`firstbad run` on small projects: real git, real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMITS, CULPRIT = 20, 13
+WHO = {f"GIT_{role}_{part}": "a@example.org" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+
+
+def git(repo, *words, **env):
+    done = subprocess.run(
+        ["git", "-c", "protocol.file.allow=always", "-C", str(repo), *words],
+        env={**os.environ, **WHO, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class Project:
+    """A repository of which commit CULPRIT breaks ``prog``, and a place for firstbad."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.repo, self.hashes = root, root / "repo", list[str]()
+        git(root, "init", "-q", "-b", "main", str(self.repo))
+        (self.repo / ".gitignore").write_text("built\n")
+        for i in range(COMMITS):
+            self.commit(i)
+        git(self.repo, "tag", "v1", self.hashes[0])
+
+    def commit(self, i: int) -> None:
+        (self.repo / "prog").write_text(f"# {i}\n{'exit 1' if i >= CULPRIT else 'exit 0'}\n")
+        (self.repo / "n").write_text(f"{i}\n")
+        git(self.repo, "add", ".")
+        git(self.repo, "commit", "-q", "-m", f"change {i}", GIT_COMMITTER_DATE=f"{1_700_000_000 + i} +0000")
+        self.hashes.append(git(self.repo, "rev-parse", "HEAD"))
+
+    @property
+    def culprit(self) -> str:
+        return self.hashes[CULPRIT]
+
+    def start(self, *words: str, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
+        home = {"FIRSTBAD_HOME": str(self.root / "home"), "TMPDIR": str(self.root / "tmp")}
+        (self.root / "tmp").mkdir(exist_ok=True)
+        ends = [] if "--bad" in words else ["--good", self.hashes[0], "--bad", self.hashes[-1]]
+        return subprocess.Popen(
+            [sys.executable, "-m", "firstbad", "run", "--json", *ends, *words],
+            cwd=cwd or self.repo,
+            env={**os.environ, **home, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str, status: int = 0, **kwargs):
+        process = self.start(*words, **kwargs)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == status, (out, err)
+        found = json.loads(out) if out else {}
+        found["err"] = err
+        return found
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def test_the_culprit_is_found_and_the_users_repository_is_left_alone(project):
+    log, index = project.root / "log", (project.repo / ".git/index").read_bytes()
+    (project.repo / "n").write_text("my work\n")
+    test = f'echo "$FIRSTBAD_COMMIT $(git rev-parse HEAD) $(git describe --tags) $FIRSTBAD_RUN" >>{log}; sh ./built'
+    found = project.run("--build", "cp prog built; pwd > where", "--", "sh", "-c", test)
+    assert (found["status"], found["commits"]) == ("found", [project.culprit])
+    assert found["probabilities"][0] >= 0.99
+    assert found["confidence"] >= 0.99
+    names = ("revisions_tested", "builds", "runs", "wall_seconds")
+    assert all(found[name] > 0 for name in names)
+    rows = [row.split() for row in log.read_text().splitlines()]
+    assert all(said == head for said, head, *_ in rows)
+    assert all(described.startswith("v1-") for _, _, described, _ in rows)
+    assert [int(row[3]) for row in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) == found["runs"]
+    assert (project.repo / "n").read_text() == "my work\n"
+    assert (project.repo / ".git/index").read_bytes() == index
+    assert git(project.repo, "worktree", "list").count("\n") == 0
+    assert git(project.repo, "symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_a_second_search_builds_nothing_again(project):
+    log = project.root / "builds"
+    words = ("--build", f"cp prog built; echo x >> {log}", "--", "sh", "./built")
+    first = project.run(*words)
+    built = len(lines(log))
+    again = project.run(*words)
+    assert built == first["builds"] == len(lines(log))
+    assert again["job"] != first["job"]
+    assert again["commits"] == [project.culprit]
+
+
+def test_builds_that_fail_and_tests_that_can_not_tell_are_skipped(project):
+    n = "case $(cat n) in 9|10) exit 1;; esac; cp prog built"
+    test = "case $(cat n) in 11) exit 125;; esac; sh ./built"
+    found = project.run("--build", n, "--", "sh", "-c", test)
+    assert found["commits"] == [project.culprit]
+    everything = project.run("--build", "exit 1", "--", "true", status=10)
+    assert everything["status"] == "candidates"
+    assert len(everything["commits"]) >= COMMITS * 0.9
+
+
+def test_128_and_above_and_signals_end_the_search_as_in_git_bisect_run(project):
+    for end in ("exit 128", "kill -SEGV $$"):
+        found = project.run("--", "sh", "-c", f"sh ./prog || {end}", status=128)
+        assert "--crash-is-bad" in found["err"]
+        found = project.run("--crash-is-bad", "--", "sh", "-c", f"sh ./prog || {end}")
+        assert found["commits"] == [project.culprit]
+
+
+def test_an_untracked_script_is_found_wherever_the_search_runs(project):
+    (project.repo / "check.sh").write_text("#!/bin/sh\nexec sh ./prog\n")
+    (project.repo / "check.sh").chmod(0o755)
+    assert project.run("--", "./check.sh")["commits"] == [project.culprit]
+    assert "no-such-command" in project.run("--", "no-such-command", status=2)["err"]
+
+
+def test_a_fix_is_found(project):
+    words = ("--fix", "--good", project.hashes[-1], "--bad", project.hashes[0])
+    found = project.run(*words, "--", "sh", "-c", "! sh ./prog")
+    assert (found["kind"], found["commits"]) == ("fix", [project.culprit])
+
+
+def test_ends_that_are_the_wrong_way_round_are_told(project):
+    words = ("--good", project.hashes[-1], "--bad", project.hashes[0])
+    assert "exchange --good and --bad" in project.run(*words, "--", "true", status=2)["err"]
+
+
+def test_another_failure_is_not_taken_for_this_one(project):
+    other = (
+        "[ $(cat n) -ge 5 ] && [ $((FIRSTBAD_RUN % 3)) = 0 ] && { echo 'Assertion `x == 1'\"'\"' failed.'; exit 1; }"
+    )
+    test = f"{other}; sh ./prog || {{ echo 'ERROR: AddressSanitizer: heap-use-after-free on address 0x1'; exit 1; }}"
+    for option in ("--title", "AddressSanitizer"), ("--match", "heap-use-.*-free"):
+        found = project.run(*option, "--", "sh", "-c", test)
+        assert found["commits"] == [project.culprit], option
+
+
+def test_a_change_of_level_in_a_number_is_found(project):
+    # A tenth more from the culprit on, in noise of a twentieth, and one outlier in eight.
+    number = (
+        "awk -v n=$(cat n) -v r=$FIRSTBAD_RUN 'BEGIN { srand(r * 7919); x = 100 + (n >= 13) * 10 + 10 * (rand() - .5);"
+    )
+    found = project.run("--metric", f'{number} if (rand() < .125) x *= 3; print "time", x }}\'', "--", "true")
+    assert found["commits"] == [project.culprit]
+    flat = project.run("--metric", "echo $((FIRSTBAD_RUN % 4))", "--", "true", status=14)
+    assert "hardly differ" in flat["err"]
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_a_test_does_stays_its_own_affair(project, jobs):
+    nap = f"{10_000 + os.getpid() % 1000}"
+    test = (
+        f"sleep {nap} & setsid sleep {nap} & (setsid sh -c 'sleep {nap} & sleep {nap}' &);"
+        "head -c 1000000 /dev/zero > $TMPDIR/junk; echo changed > n; echo new > junk; sh ./prog"
+    )
+    found = project.run("--jobs", jobs, "--", "sh", "-c", test)
+    assert found["commits"] == [project.culprit]
+    assert not running(nap)
+    assert not list((project.root / "tmp").iterdir())
+    notes = " ".join(found["notes"])
+    assert "left processes behind" in notes
+    assert "junk" in notes
+
+
+def running(nap: str) -> list[str]:
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if f"sleep {nap}" in line and "ps -eo" not in line]
+
+
+def test_a_test_that_hangs_is_ended(project):
+    nap = f"{20_000 + os.getpid() % 1000}"
+    test = f"sh ./prog || sleep {nap}"
+    found = project.run("--timeout", "0.5", "--timeout-is-bad", "--", "sh", "-c", test)
+    assert found["commits"] == [project.culprit]
+    assert not running(nap)
+    # Without that a hang says nothing: everything from the culprit on can't be tested.
+    found = project.run("--timeout", "0.5", "--", "sh", "-c", test, status=10)
+    assert set(found["commits"]) == set(project.hashes[CULPRIT:])
+
+
+def test_a_search_that_is_killed_goes_on_and_repeats_nothing(project):
+    log = project.root / "log"
+    words = ("--build", "cp prog built", "--", "sh", "-c", f"sleep .2; echo $FIRSTBAD_COMMIT >> {log}; sh ./built")
+    kills = 0
+    while True:
+        process = project.start(*words)
+        try:
+            out, _ = process.communicate(timeout=1.2 + 0.3 * kills)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        found = json.loads(out)
+        break
+    assert kills
+    assert (found["commits"], found["job"]) == ([project.culprit], 1)
+    # Only what was under way when it was killed may have run once more.
+    assert found["runs"] <= len(lines(log)) <= found["runs"] + kills
+
+
+def test_ctrl_c_twice_leaves_no_process(project):
+    nap = f"{30_000 + os.getpid() % 1000}"
+    process = project.start("--", "sh", "-c", f"setsid sleep {nap} & sleep {nap}")
+    wait_for(lambda: len(running(nap)) >= 2)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode
+    wait_for(lambda: not running(nap))
+
+
+def test_a_killed_search_leaves_no_process(project):
+    nap = f"{40_000 + os.getpid() % 1000}"
+    process = project.start("--", "sh", "-c", f"setsid sleep {nap} & sleep {nap}")
+    wait_for(lambda: len(running(nap)) >= 2)
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for(lambda: not running(nap))
+
+
+def wait_for(condition, seconds=20.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_so_many_runs_and_no_more(project):
+    found = project.run("--runs-max", "3", "--", "sh", "./prog", status=124)
+    assert (found["status"], found["runs"]) == ("budget", 3)
+    assert project.culprit in found["commits"]
+
+
+def test_submodules_come_from_the_users_clone(project, tmp_path):
+    (tmp_path / "library").mkdir()
+    library = Project(tmp_path / "library")
+    git(project.repo, "submodule", "--quiet", "add", str(library.repo), "lib")
+    hashes = []
+    for i in range(8):
+        git(project.repo / "lib", "checkout", "-q", library.hashes[CULPRIT - 4 + i])
+        git(project.repo, "commit", "-q", "-a", "-m", f"library {i}")
+        hashes.append(git(project.repo, "rev-parse", "HEAD"))
+    library.repo.rename(tmp_path / "gone")
+    found = project.run("--good", hashes[0], "--bad", hashes[-1], "--", "sh", "lib/prog")
+    assert found["commits"] == [hashes[4]]
+
+
+def test_sparse_clones_stay_sparse(project):
+    (project.repo / "big").mkdir()
+    (project.repo / "big/file").write_text("much")
+    project.commit(COMMITS)
+    git(project.repo, "sparse-checkout", "set", "--no-cone", "/*", "!/big/")
+    found = project.run(
+        "--good", project.hashes[0], "--bad", project.hashes[-1], "--", "sh", "-c", "test ! -e big && sh ./prog"
+    )
+    assert found["commits"] == [project.culprit]
+
+
+def test_a_shallow_clone_says_what_to_fetch(project):
+    shallow = project.root / "shallow"
+    git(project.root, "clone", "-q", "--depth", "10", f"file://{project.repo}", str(shallow))
+    good = project.hashes[COMMITS - 9]
+    found = project.run("--good", good, "--bad", "HEAD", "--", "sh", "./prog", cwd=shallow)
+    assert found["commits"] == [project.culprit]
+    git(shallow, "fetch", "-q", "--depth", "1", "origin", "tag", "v1")
+    found = project.run("--good", "v1", "--bad", "HEAD", "--", "true", cwd=shallow, status=2)
+    assert "git fetch --unshallow" in found["err"]
+
+
+def test_the_merge_base_is_tested_where_the_good_end_is_on_another_branch(project):
+    git(project.repo, "checkout", "-q", "-b", "side", project.hashes[4])
+    (project.repo / "other").write_text("x")
+    git(project.repo, "add", ".")
+    git(project.repo, "commit", "-q", "-m", "side")
+    found = project.run("--good", "side", "--bad", "main", "--", "sh", "./prog")
+    assert found["commits"] == [project.culprit]
+    git(project.repo, "checkout", "-q", "-b", "late", project.hashes[15])
+    git(project.repo, "commit", "-q", "--allow-empty", "-m", "late")
+    found = project.run("--good", "late", "--bad", "main", "--", "sh", "./prog", status=15)
+    assert "merge base" in found["err"]
