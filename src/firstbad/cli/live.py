@@ -22,7 +22,7 @@ def outcomes(test: Test) -> str:
     """The runs of a test in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``."""
     if test.same_as:
         return f"same kernel as {test.same_as[:12]}"
-    return outcome_words(test.runs)
+    return outcome_words(test.runs, bool(test.data.get("project")))
 
 
 def belief_line(state: State) -> str:
@@ -30,10 +30,10 @@ def belief_line(state: State) -> str:
     for test in reversed(state.tests):
         facts = test.mark or test.data
         if "left90" in facts:
-            rate = facts["rate"]
+            rate, what = facts["rate"], "failure" if test.data.get("project") else "crash"
             return (
                 f"{facts['left90']} commits hold 90%; most likely {facts['best'][:12]} "
-                f"({facts['best_probability']:.0%}); crash rate {rate[0]:.2f} ({rate[1]:.2f} to {rate[2]:.2f})"
+                f"({facts['best_probability']:.0%}); {what} rate {rate[0]:.2f} ({rate[1]:.2f} to {rate[2]:.2f})"
             )
     return ""
 

@@ -144,8 +144,8 @@ def from_event(data: dict[str, Any]) -> Run:
     )
 
 
-def outcome_words(runs: Sequence[Run]) -> str:
-    """Runs in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``."""
+def outcome_words(runs: Sequence[Run], project: bool = False) -> str:
+    """Runs in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``; of a ``project``'s test ``3 failed``."""
     counts: Counter[str] = Counter(run.outcome for run in runs)
     words = {
         "crash": "crashed",
@@ -154,6 +154,8 @@ def outcome_words(runs: Sequence[Run]) -> str:
         "boot": "boot failed",
         "infra": "infra problem",
     }
+    if project:
+        words |= {"crash": "failed", "other": "failed otherwise", "infra": "said nothing"}
     words["ok"] += _reach_words([run.reached for run in runs if run.outcome == "ok"])
     return ", ".join(f"{counts[key]} {word}" for key, word in words.items() if counts[key])
 

@@ -200,7 +200,7 @@ class ProjectSession(Work):
         self.check_end()
         for step in steps:
             title = self.repo.commit(step.commit).title
-            self.record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
+            self.record("test", {"commit": step.commit, "phase": step.phase, "title": title, "project": True, **step.data})
         self._build(*(step.commit for step in steps))
         whole = [step for step in steps if step.commit not in self.state.untestable()]
         self._run(whole)
