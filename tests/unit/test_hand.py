@@ -174,3 +174,15 @@ def test_a_killed_checkout_is_made_up_for(history):
     again = ByHand(history.path)
     assert again.propose().commit == history.commits["c4"]
     assert time.time() - again.events()[-1].time < 60
+
+
+def test_paths_are_those_of_the_directory_where_they_were_named(tmp_path):
+    history = History(tmp_path / "repo")
+    for number in range(9):
+        history.commit(f"c{number}", {f"{'lib/a' if number % 2 else 'app/lib/a'}": str(number)})
+    history.git("reset", "-q", "--hard", "master")
+    work = ByHand(history.path / "app")
+    work.start(Wanted(("master", "master~8"), paths=("lib",)))
+    for place in ("app", "lib", "."):
+        proposal = ByHand(history.path / place).propose()
+        assert (proposal.left, proposal.commit) == (4, history.commits["c4"])

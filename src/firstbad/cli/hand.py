@@ -17,6 +17,7 @@ from firstbad.cli.status import exit_of
 from firstbad.errors import FirstbadError, NotFoundError, UserError
 from firstbad.hand.bisection import ByHand, Wanted
 from firstbad.hand.gitlog import wanted_of
+from firstbad.hand.graph import at_top
 from firstbad.hand.search import Proposal
 from firstbad.hand.state import Hand, Terms
 from firstbad.hand.words import count, told
@@ -352,7 +353,7 @@ def _view(arguments: tuple[str, ...]) -> None:
         return
     flags = ["--first-parent"] if hand.first_parent else []
     shown = arguments or ("--oneline", "--decorate")
-    command = ["git", "log", *flags, *shown, hand.new, *(f"^{old}" for old in hand.olds), "--", *hand.paths]
+    command = ["git", "log", *flags, *shown, hand.new, *(f"^{old}" for old in hand.olds), "--", *at_top(hand.paths)]
     sys.exit(subprocess.run(command, check=False, env=os.environ).returncode)
 
 

@@ -70,7 +70,7 @@ class ByHand:
             "new": wanted.terms.new,
             "own_terms": wanted.own_terms,
             "fix": wanted.fix,
-            "paths": list(wanted.paths),
+            "paths": [self.tree.from_top(path) for path in wanted.paths],
             "first_parent": wanted.first_parent,
             "checkout": wanted.checkout and not self.tree.bare,
             "target": wanted.target,
@@ -86,9 +86,7 @@ class ByHand:
         if self.journal.under_way and data["checkout"]:
             self.tree.checkout(place)
         self.tree.unpoint()
-        self.journal.begin(data)
-        for row in said:
-            self.journal.append("say", row)
+        self.journal.begin(data, said)
 
     def say(self, word: str, revisions: Sequence[str], runs: int = 1) -> None:
         """Record an answer. Raises UserError for a word that is not one of the terms."""

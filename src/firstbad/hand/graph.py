@@ -37,7 +37,7 @@ def halve(repo: Repo, new: str, olds: Sequence[str], first_parent: bool, paths: 
     one, ties included."""
     below = [f"^{old}" for old in olds]
     # Its exit status is 1 where nothing is left.
-    text = repo.git("rev-list", "--bisect-vars", *_flags(first_parent), new, *below, "--", *paths, check=False)
+    text = repo.git("rev-list", "--bisect-vars", *_flags(first_parent), new, *below, "--", *at_top(paths), check=False)
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if int(found.get("bisect_all", 0)) <= 0:
         return Halving("", 0, 0)
@@ -62,8 +62,13 @@ def read_commits(
     parents: list[list[int]] = [[] for _ in ends]
     parents += [[index[parent] for parent in row[1:]] for row in rows]
     candidates = np.zeros(len(names), dtype=bool)
-    candidates[[index[c] for c in repo.git("rev-list", *flags, tip, *below, "--", *paths).split()]] = True
+    candidates[[index[c] for c in repo.git("rev-list", *flags, tip, *below, "--", *at_top(paths)).split()]] = True
     return Commits(names, index, Dag(parents), candidates)
+
+
+def at_top(paths: Sequence[str]) -> list[str]:
+    """Paths from the top of the work tree, wherever in it git runs."""
+    return [path if path.startswith(":") else f":(top){path}" for path in paths]
 
 
 def _flags(first_parent: bool) -> tuple[str, ...]:

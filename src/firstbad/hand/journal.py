@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,14 +56,18 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{self.path}: line {number + 1} is no event of ours: {error}; delete the file") from None
 
-    def begin(self, data: dict[str, Any]) -> None:
-        """Start anew; what was under way is kept as the last one."""
+    def begin(self, start: dict[str, Any], said: Sequence[dict[str, Any]] = ()) -> None:
+        """Start anew, with the ends that were said, all or nothing; what was under way is kept as the last one."""
         self.directory.mkdir(parents=True, exist_ok=True)
         fresh = self.directory / "events.new"
         fresh.unlink(missing_ok=True)
-        self._write(fresh, "start", data)
-        self.end()
-        fresh.rename(self.path)
+        self._write(fresh, "start", start)
+        for data in said:
+            self._write(fresh, "say", data)
+        if self.under_way:
+            self.last.unlink(missing_ok=True)
+            self.last.hardlink_to(self.path)
+        fresh.replace(self.path)
         self._sync_directory()
 
     def append(self, kind: str, data: dict[str, Any]) -> None:

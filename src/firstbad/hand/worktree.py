@@ -1,6 +1,7 @@
 """The user's own work tree: what is checked out, as ``git bisect`` does it, with the user's own git settings."""
 
 import os
+import posixpath
 import subprocess
 from pathlib import Path
 
@@ -26,6 +27,13 @@ class WorkTree:
     def directory(self) -> Path:
         """The git directory of this work tree."""
         return Path(self.repo.git("rev-parse", "--absolute-git-dir").rstrip("\n"))
+
+    def from_top(self, path: str) -> str:
+        """A path that was given here as seen from the top of the work tree; those with git's magic stay as they are."""
+        if path.startswith(":") or self.bare:
+            return path
+        prefix = self.repo.git("rev-parse", "--show-prefix").rstrip("\n")
+        return posixpath.normpath(prefix + path)
 
     def place(self) -> str:
         """Where the user is: the name of a branch, else a full hash. Raises UserError where there is no commit yet."""
