@@ -98,6 +98,7 @@ def log(number: int | None, as_git: bool) -> None:
     store = _store()
     stored = job_here(store, number)
     events = store.events(stored.id)
+    as_git = as_git or stored.job.project is not None  # of other projects git's is the log that people know
     text = git_log_of(stored.job, events) if as_git else bisection_log(stored.job, events)
     click.echo(text, nl=False)
 

@@ -145,7 +145,7 @@ def from_event(data: dict[str, Any]) -> Run:
 
 
 def outcome_words(runs: Sequence[Run], project: bool = False) -> str:
-    """Runs in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``; of a ``project``'s test ``3 failed``."""
+    """Runs in few words: ``3 crashed, 1 other crash, 4 ok (3 reached, 1 not)``; ``project``: ``3 failed``."""
     counts: Counter[str] = Counter(run.outcome for run in runs)
     words = {
         "crash": "crashed",

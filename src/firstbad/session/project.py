@@ -200,7 +200,9 @@ class ProjectSession(Work):
         self.check_end()
         for step in steps:
             title = self.repo.commit(step.commit).title
-            self.record("test", {"commit": step.commit, "phase": step.phase, "title": title, "project": True, **step.data})
+            self.record(
+                "test", {"commit": step.commit, "phase": step.phase, "title": title, "project": True, **step.data}
+            )
         self._build(*(step.commit for step in steps))
         whole = [step for step in steps if step.commit not in self.state.untestable()]
         self._run(whole)
@@ -307,7 +309,7 @@ class ProjectSession(Work):
             return data
         culprit = self.repo.commit(finish.commits[0])
         told = {"title": culprit.title, "show": self.repo.show(culprit.hash), "parents": list(culprit.parents)}
-        return data | told | {"is_merge": len(culprit.parents) > 1, "noop": False}
+        return data | told | {"is_merge": len(culprit.parents) > 1, "noop": False, "to": [], "cc": []}
 
     def _notes(self) -> list[str]:
         """What people should know of the runs: failures that don't look alike, work trees that were changed."""

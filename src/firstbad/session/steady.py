@@ -180,12 +180,18 @@ class Steady:
         lacking = [commit for commit, doubt in asked.items() if doubt >= 1]
         if not lacking and probability >= self.question.target:
             return Finish("found", [name], [probability], probability)
-        # By turns: failures of the culprit say how often the test fails, and so what clean runs of a parent are worth.
-        order = sorted(asked, key=lambda commit: (state.tally(commit).useful, -asked[commit]))
+        order = sorted(asked, key=lambda commit: (self._told(state, commit, name), -asked[commit]))
         data, many = self.decider._data(state, view), self.means.machines
         if len(lacking) < 2 or many == 1:
             return [Step("confirm", order[0], many, data)]
         return [Step("confirm", commit, 1, data) for commit in order[:many]]
+
+    def _told(self, state: State, commit: str, culprit: str) -> int:
+        """Runs that speak for what a revision is taken for. All failures anywhere say how often the test fails, and so
+        what clean runs are worth: with as many of the one as of the other the fewest runs do."""
+        own = state.tally(commit)
+        failing = (commit == culprit) != self.fix
+        return sum(one.crashes for one in state.tallies.values()) if failing and own.useful else own.useful
 
     def _to_prove(self, state: State, view: View, culprit: int) -> dict[str, float]:
         """The culprit and its parents, each with the chance that it is not what the answer takes it for; 1 and more for
