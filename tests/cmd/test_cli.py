@@ -1,12 +1,16 @@
 """What the commands print and how they end: one clear line, the right status, nothing half-written."""
 
+import importlib
 import json
+import pkgutil
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from tests.support.histories import History
 
+from firstbad import cli
 from firstbad.cli import main
 from firstbad.store import Store
 
@@ -111,10 +115,22 @@ def test_status_and_cancel_of_a_waiting_job(place, files):
 
 
 def test_every_command_has_help_with_an_example():
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
         result = invoke(name, "--help")
         assert result.exit_code == 0
         assert f"firstbad {name}" in (command.epilog or ""), name
+
+
+def test_every_command_is_found_by_its_name():
+    """Modules are imported by a table of names: it has to be whole."""
+    found = set()
+    for module in pkgutil.iter_modules(cli.__path__):
+        commands = getattr(importlib.import_module(f"firstbad.cli.{module.name}"), "COMMANDS", ())
+        found |= {command.name for command in commands}
+    assert sorted(found) == main.list_commands(click.Context(main))
 
 
 def test_doctor_says_what_is_there(place):

@@ -2,56 +2,70 @@
 
 import sys
 import traceback
+from importlib import import_module
 from typing import Any
 
 import click
 
 from firstbad import __version__
-from firstbad.cli import (
-    audit,
-    bisect,
-    completion,
-    crash,
-    demo,
-    doctor,
-    export,
-    hand,
-    imports,
-    jobs,
-    machine,
-    mail,
-    man,
-    opinions,
-    project,
-    report,
-    serve,
-    simulate,
-    test,
-)
 from firstbad.cli.output import say_error
-from firstbad.cli.status import exit_of_error, status_of
+from firstbad.cli.status import exit_of_error, is_cancelled, status_of
 from firstbad.errors import FirstbadError
-from firstbad.session import Cancelled
+
+# Which module of this package has which commands. A module is imported when one of its commands is asked for: all of
+# them together take seconds to import, and a person who bisects by hand starts us anew for every answer.
+_COMMANDS = {
+    "audit": "audit",
+    "bisect": "cause fix resume",
+    "completion": "completion",
+    "crash": "crash",
+    "demo": "demo",
+    "doctor": "doctor",
+    "export": "export",
+    "hand": "start good bad old new skip flaky next undo reset terms view visualize replay",
+    "imports": "import",
+    "jobs": "status show log cancel",
+    "machine": "gc",
+    "mail": "mail",
+    "man": "man",
+    "opinions": "mark reject",
+    "project": "run",
+    "report": "report",
+    "serve": "serve",
+    "simulate": "simulate",
+    "test": "test",
+}
 
 
 class _Main(click.Group):
     """Turns our errors into one line and the exit status of their kind, see status.toml."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(name for names in _COMMANDS.values() for name in names.split())
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """As click does; else a word that the bisection by hand of this work tree has for good or bad."""
-        return super().get_command(ctx, cmd_name) or hand.own_term(cmd_name)
+        """The command of that name; else a word that the bisection by hand of this work tree has for good or bad."""
+        for module, names in _COMMANDS.items():
+            if cmd_name in names.split():
+                found: tuple[click.Command, ...] = import_module(f"firstbad.cli.{module}").COMMANDS
+                return next(command for command in found if command.name == cmd_name)
+        own: click.Command | None = import_module("firstbad.cli.hand").own_term(cmd_name)
+        return own
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; errors end here."""
         try:
             return super().invoke(ctx)
-        except (FirstbadError, Cancelled, KeyboardInterrupt) as error:
-            hint = "; `firstbad resume` goes on from here" if isinstance(error, Cancelled) else ""
-            say_error(f"{str(error) or status_of(error)}{hint}")
+        except (FirstbadError, KeyboardInterrupt) as error:
+            say_error(str(error) or status_of(error))
             sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))
         except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click's own ends
         except Exception as error:
+            if is_cancelled(error):
+                say_error(f"{str(error) or status_of(error)}; `firstbad resume` goes on from here")
+                sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))
             traceback.print_exc()
             say_error("this is a defect of firstbad; please report it with the lines above")
             sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))
@@ -59,7 +73,7 @@ class _Main(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does; a reader of our output that went away is no reason for many words."""
         # One name whatever the program is called (git-firstbad too): the one that `firstbad completion` prints.
-        kwargs.setdefault("complete_var", completion.VARIABLE)
+        kwargs.setdefault("complete_var", "_FIRSTBAD_COMPLETE")
         try:
             return super().main(*args, **kwargs)
         except BrokenPipeError:
@@ -79,28 +93,3 @@ def main() -> None:
     firstbad test 3 --patch fix.diff           does job 3's crash still happen with it?
     firstbad doctor                            what is missing here
     """
-
-
-for group in (
-    bisect,
-    project,
-    hand,
-    imports,
-    test,
-    jobs,
-    report,
-    export,
-    mail,
-    opinions,
-    machine,
-    doctor,
-    demo,
-    serve,
-    simulate,
-    crash,
-    audit,
-    completion,
-    man,
-):
-    for command in group.COMMANDS:
-        main.add_command(command)

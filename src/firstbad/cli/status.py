@@ -1,12 +1,12 @@
 """Exit status of commands, one for each kind of result; the table is status.toml."""
 
+import sys
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from firstbad.errors import BisectionError, FirstbadError, InfrastructureError, UserError
-from firstbad.session import Cancelled
 
 _TEST = {"not_seen": "not_seen", "crashes": "crashes", "infra_failure": "infra_failure"}
 
@@ -38,6 +38,13 @@ def exit_of_job(kind: str, status: str) -> int:
     return exit_of(_TEST.get(status, "no answer") if kind == "test" else status)
 
 
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody gave the job up."""
+    # What was never imported raised nothing, and takes long to import.
+    session = sys.modules.get("firstbad.session")
+    return session is not None and isinstance(error, session.Cancelled)
+
+
 def status_of(error: BaseException) -> str:
     """The kind of result that an error is."""
     if isinstance(error, UserError):
@@ -46,7 +53,7 @@ def status_of(error: BaseException) -> str:
         return error.status
     if isinstance(error, InfrastructureError):
         return "infra_failure"
-    if isinstance(error, Cancelled):
+    if is_cancelled(error):
         return "cancelled"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"

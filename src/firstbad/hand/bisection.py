@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from firstbad.errors import NotFoundError, UserError
-from firstbad.hand.journal import Journal
+from firstbad.hand.journal import Event, Journal
 from firstbad.hand.search import Contradiction, Proposal, propose
 from firstbad.hand.state import Hand, Side, Terms, fold
 from firstbad.hand.worktree import WorkTree
-from firstbad.store import Event
 
 _MOST_SKIPPED = 200_000  # commits of all ranges of one `skip`
 NONE = "no bisection by hand is under way here: `firstbad start [BAD [GOOD...]]` begins one"

@@ -11,12 +11,23 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Repo
-from firstbad.store import Event
+
+
+@dataclass(frozen=True)
+class Event:
+    """One fact, as in the store of jobs, which takes long to import. ``time`` is seconds since the epoch."""
+
+    seq: int
+    time: float
+    kind: str
+    data: dict[str, Any]
+
 
 _LARGEST = 64 << 20  # bytes that are read; an answer takes about 200, one skipped range up to some hundred thousand
 

@@ -17,7 +17,6 @@ from firstbad.hand.graph import Commits, Halving, halve, read_commits
 from firstbad.hand.state import Hand
 from firstbad.history.git import Repo
 from firstbad.inference import Belief, Costs, Model, answer, needs_confirmation, next_test, smallest_set
-from firstbad.session.steady import project_model
 
 _CERTAIN = Model(
     rates=(1.0,), rate_weights=(1.0,), spreads=(), spread_weight=0.0, false_rate=1e-6, mask=0.0, older=0.0,
@@ -189,6 +188,9 @@ def weigh(repo: Repo, hand: Hand) -> tuple[Commits, Belief]:
 
 def _flaky_model(rate: float | None) -> Model:
     """What is believed of a test of which a person says that it fails only sometimes: no rate near one."""
+    # Imported here: all of session takes longer to import than an answer that is taken for certain takes.
+    from firstbad.session.steady import project_model
+
     model = replace(project_model(_FALSE), mask=_MASK, older=_OLDER)
     if rate is not None:
         return replace(model, rates=(rate,), rate_weights=(1.0,), spreads=(), spread_weight=0.0)

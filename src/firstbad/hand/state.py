@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from firstbad.hand.journal import Event
 from firstbad.report.gitlog import FIX_TERMS
-from firstbad.store import Event
 
 Side = Literal["old", "new", "skip"]
 PLAIN = ("good", "bad")
