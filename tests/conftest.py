@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,9 @@ def kernel(place) -> Path:
         return engine.build(BuildRequest(made.repo, case.start)).result().kernel
     finally:
         engine.close()
+
+
+def pytest_configure():
+    """Shells start background commands with Ctrl-C ignored, and what they start inherits that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
