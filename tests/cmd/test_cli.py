@@ -12,6 +12,7 @@ from tests.support.histories import History
 
 from firstbad import cli
 from firstbad.cli import main
+from firstbad.job import make_job
 from firstbad.store import Store
 
 
@@ -104,7 +105,6 @@ def test_no_jobs_yet(place):
 
 
 def test_status_and_cancel_of_a_waiting_job(place, files):
-    from firstbad.job import make_job
 
     store = Store(place / "home" / "firstbad.db")
     number = store.submit(make_job({key: str(value) for key, value in files.items()}))
@@ -122,6 +122,20 @@ def test_every_command_has_help_with_an_example():
         result = invoke(name, "--help")
         assert result.exit_code == 0
         assert f"firstbad {name}" in (command.epilog or ""), name
+
+
+def test_status_is_of_the_job_under_way_in_this_repository(place, files, monkeypatch):
+    elsewhere = Store(place / "home" / "firstbad.db").submit(make_job({k: str(v) for k, v in files.items()}))
+    data = {"repo": str(files["repo"]), "commit": "master", "good": ["v6.1"], "project": {"command": ["true"]}}
+    here = Store(place / "home" / "firstbad.db").submit(make_job(data))
+    last = Store(place / "home" / "firstbad.db").submit(make_job({k: str(v) for k, v in files.items()}))
+    assert json.loads(invoke("show", "--json").stdout)["job"] == last
+    monkeypatch.chdir(files["repo"])
+    assert json.loads(invoke("status", "--json").stdout)["job"] == here
+    assert json.loads(invoke("show", "--json").stdout)["job"] == here
+    assert len(invoke("status", "--json", "--all").stdout.splitlines()) == 3
+    invoke("cancel", here)
+    assert json.loads(invoke("show", "--json").stdout)["job"] == last != elsewhere
 
 
 def test_every_command_is_found_by_its_name():
@@ -196,7 +210,7 @@ def test_no_colour_and_no_control_characters(place):
 
 
 def test_people_overrule_and_take_it_back(place, files, monkeypatch):
-    from firstbad.job import make_job
+
     from firstbad.session import fold
 
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):

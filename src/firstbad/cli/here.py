@@ -13,15 +13,18 @@ _LOOKED_AT = 50  # jobs; what is older and was never ended is not under way
 def job_here(store: Store, number: int | None) -> StoredJob:
     """A job by number; without one that of `firstbad run` in the repository around us that has no answer yet, else the
     last job. Raises NotFoundError."""
-    if number is not None:
-        return store.job(number)
+    return store.job(number) if number is not None else under_way(store) or store.job()
+
+
+def under_way(store: Store) -> StoredJob | None:
+    """The newest job of `firstbad run` in the repository around us that has no answer yet and was not cancelled."""
     place = _repository(Path.cwd())
     for stored in store.jobs()[:_LOOKED_AT] if place is not None else ():
         if stored.job.project is None or stored.cancelled or _repository(stored.job.repo) != place:
             continue
         if fold(store.events(stored.id), stored.job.title).finished is None:
             return stored
-    return store.job()
+    return None
 
 
 def _repository(path: Path) -> Path | None:

@@ -7,7 +7,7 @@ import click
 
 from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
-from firstbad.cli.here import job_here
+from firstbad.cli.here import job_here, under_way
 from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import print_result, result_json
 from firstbad.hand.gitlog import git_bisect_log
@@ -27,14 +27,16 @@ def _store() -> Store:
 @click.command(epilog="Example: firstbad status")
 @_NUMBER
 @_JSON
-@click.option("--all", "every", is_flag=True, help="all jobs, in a work tree that is bisected by hand too")
+@click.option("--all", "every", is_flag=True, help="all jobs, where one is under way in this repository too")
 def status(number: int | None, as_json: bool, every: bool) -> None:
-    """Where jobs are: all of them, or one in detail; in a work tree that is bisected by hand, that one."""
+    """Where jobs are: all of them, or one in detail; where one is under way in this repository, that one."""
     here = by_hand() if number is None and not every else None
     if here is not None:
         say_json(hand_json(here)) if as_json else print_hand(here)
         return
     store = _store()
+    running = under_way(store) if number is None and not every else None
+    number = running.id if running else number
     if number is not None and not as_json:
         store.job(number)
         print_result(store, home(), number)

@@ -122,6 +122,7 @@ class Repo:
             raise UserError(f"{self.path}: not a git repository")
         if not self.git("rev-list", "-n1", "--all").strip():
             raise UserError(f"{self.path}: the repository is empty (no commits)")
+        self._checked = True
 
     def resolve(self, revision: str) -> str:
         """Full hash of a revision. Raises UserError for one that begins with '-', NotFoundError if unknown."""
@@ -129,7 +130,6 @@ class Repo:
             raise UserError(f"not a revision: {revision!r}")
         if not self._checked:
             self.check()
-            self._checked = True
         done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}", check=False)
         if done.returncode:
             raise NotFoundError(f"{self.path}: unknown revision: {revision}")
