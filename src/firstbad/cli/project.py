@@ -72,7 +72,12 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
         store.cancel(number, False)
     else:
         number = store.submit(job)
-    finish_job(store, home(), number, as_json, plain, deadline, outputs)
+    try:
+        finish_job(store, home(), number, as_json, plain, deadline, outputs)
+    finally:
+        # An answer that was found and never printed, for we were killed in between, the next such command prints.
+        if fold(store.events(number), job.title).finished is not None:
+            store.append(number, "told", {})
 
 
 def _job(repo: Repo, test: list[str], options: dict[str, Any]) -> Job:
@@ -117,11 +122,13 @@ def _anchored(repo: Repo, word: str, bad: str) -> str:
 
 
 def _unfinished(store: Store, job: Job) -> int | None:
-    """A job of the same question that has no answer yet."""
+    """A job of the same question whose answer nobody has seen yet."""
     wanted = job.model_dump(mode="json")
     for stored in store.jobs():
         if stored.job.project is not None and stored.job.model_dump(mode="json") == wanted:
-            return stored.id if fold(store.events(stored.id), job.title).finished is None else None
+            events = store.events(stored.id)
+            told = any(event.kind == "told" for event in events)
+            return stored.id if fold(events, job.title).finished is None or not told else None
     return None
 
 

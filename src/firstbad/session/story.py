@@ -24,7 +24,7 @@ from firstbad.store import Event, StoredJob
 PATCH_LINES, PATCH_LETTERS = 400, 40_000  # of the culprit's diff
 FEW = 5  # candidates whose people are looked up
 # Events that tell of what became of an answer; the work on the job ended before them.
-AFTERWARDS = ("mail",)
+AFTERWARDS = ("mail", "told")
 _RELEASE_TITLE = re.compile(r"Linux \d{1,3}\.\d{1,3}(?:\.\d{1,4})?(?:-rc\d{1,2})?\Z")
 
 
