@@ -14,6 +14,7 @@ from firstbad.history.git import Repo
 from firstbad.report.log import BisectionLog, read_log
 
 MAX_LOG = 64 << 20  # bytes of a log that are read
+_MOST = 10  # verdicts that are printed
 _STYLE = {"trust": "green", "doubt": "yellow", "reject": "red"}
 _RESULT = {
     "candidates": "several commits are left",
@@ -92,14 +93,17 @@ def _print(name: str, judged: Audit, known: Known, repo: Path | None) -> None:
         for text in (*reasons(judged), *known.words):
             say(f"    - {text}")
     _print_suspect(judged)
-    doubted = [one for one in judged.revisions if one.verdict not in (one.logged, "skip")]
+    doubted = [
+        (one, revision)
+        for one, revision in zip(judged.revisions, facts.revisions, strict=True)
+        if one.verdict not in (one.logged, "skip")
+    ]
     if len(doubted) > 1:
         say(f"  {len(doubted)} of {len(judged.revisions)} verdicts are probably wrong:")
-        for one in doubted[:10]:
-            revision = next(each for each in facts.revisions if each.hash == one.hash)
+        for one, revision in doubted[:_MOST]:
             say(f"    - {name_of(revision)} was called {one.logged} ({shown(revision)}); P(bug) {one.p_bug:.2f}")
-        if len(doubted) > 10:
-            say(f"    - and {len(doubted) - 10} more, see --json")
+        if len(doubted) > _MOST:
+            say(f"    - and {len(doubted) - _MOST} more, see --json")
     _print_way_on(name, judged, repo)
 
 

@@ -20,16 +20,7 @@ class Answer:
 
     def data(self, finish: Finish) -> dict[str, Any]:
         """The answer as event data."""
-        data: dict[str, Any] = {
-            "status": finish.status,
-            "commits": finish.commits,
-            "probabilities": [round(p, 6) for p in finish.probabilities],
-            "confidence": round(finish.confidence, 6),
-            "boundary": finish.boundary,
-            "why": finish.why,
-            **finish.more,
-            "opinions": len(self.session.state.opinions.said),
-        }
+        data = finish.to_event(len(self.session.state.opinions.said))
         return data | (self._culprit(finish.commits[0]) if finish.status == "found" else {})
 
     def _culprit(self, commit: str) -> dict[str, Any]:

@@ -59,6 +59,19 @@ class Finish:
     more: dict[str, Any] = field(default_factory=dict)
     """What else the record says."""
 
+    def to_event(self, opinions: int) -> dict[str, Any]:
+        """As event data; ``opinions``: how many had been said by then."""
+        return {
+            "status": self.status,
+            "commits": self.commits,
+            "probabilities": [round(p, 6) for p in self.probabilities],
+            "confidence": round(self.confidence, 6),
+            "boundary": self.boundary,
+            "why": self.why,
+            **self.more,
+            "opinions": opinions,
+        }
+
 
 @dataclass(frozen=True)
 class Means:

@@ -293,15 +293,7 @@ class ProjectSession(Work):
             return self.record("budget", self._answer(best)).data
 
     def _answer(self, finish: Finish) -> dict[str, Any]:
-        data: dict[str, Any] = {
-            "status": finish.status,
-            "commits": finish.commits,
-            "probabilities": [round(p, 6) for p in finish.probabilities],
-            "confidence": round(finish.confidence, 6),
-            "boundary": finish.boundary,
-            "why": finish.why,
-            "opinions": len(self.state.opinions.said),
-        }
+        data = finish.to_event(len(self.state.opinions.said))
         notes = self._notes()
         if notes:
             data["notes"] = notes
