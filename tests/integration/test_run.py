@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -277,6 +278,38 @@ def test_sparse_clones_stay_sparse(project):
         "--good", project.hashes[0], "--bad", project.hashes[-1], "--", "sh", "-c", "test ! -e big && sh ./prog"
     )
     assert found["commits"] == [project.culprit]
+
+
+def test_files_that_a_partial_clone_lacks_are_fetched_for_the_revisions_that_are_tested(project):
+    git(project.repo, "config", "uploadpack.allowFilter", "true")
+    partial = project.root / "partial"
+    git(project.root, "clone", "-q", "--no-checkout", "--filter=blob:none", f"file://{project.repo}", str(partial))
+    missing = ("rev-list", "--objects", "--all", "--missing=print")
+    before = git(partial, *missing).count("?")
+    assert before > COMMITS
+    ends = ("--good", project.hashes[0], "--bad", project.hashes[-1])
+    assert project.run(*ends, "--", "sh", "./prog", cwd=partial)["commits"] == [project.culprit]
+    assert git(partial, *missing).count("?") > before / 2
+
+
+@pytest.mark.skipif(not shutil.which("git-lfs"), reason="needs git-lfs")
+def test_files_of_git_lfs_stay_pointers(project):
+    lfs = {"GIT_CONFIG_GLOBAL": str(project.root / "gitconfig")}
+    (project.root / "gitconfig").write_text(
+        '[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tsmudge = git-lfs smudge -- %f\n'
+        "\tprocess = git-lfs filter-process\n\trequired = true\n"
+    )
+    (project.repo / ".gitattributes").write_text("*.bin filter=lfs\n")
+    (project.repo / "big.bin").write_text("much\n")
+    git(project.repo, "add", ".", **lfs)
+    git(project.repo, "commit", "-q", "-m", "with a big file", **lfs)
+    for i in range(5):
+        project.commit(COMMITS + i)
+    pointers = ("sh", "-c", "if test -e big.bin; then grep -q git-lfs big.bin || exit 200; fi; exec sh ./prog")
+    ends = ("--good", project.hashes[0], "--bad", project.hashes[-1])
+    for asks in (lfs, {}):  # with git-lfs set up for the user, and without
+        found = project.run(*ends, "--", *pointers, **asks)
+        assert found["commits"] == [project.culprit]
 
 
 def test_a_shallow_clone_says_what_to_fetch(project):

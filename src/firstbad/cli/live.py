@@ -31,8 +31,9 @@ def belief_line(state: State) -> str:
         facts = test.mark or test.data
         if "left90" in facts:
             rate, what = facts["rate"], "failure" if test.data.get("project") else "crash"
+            hold = "1 commit holds" if facts["left90"] == 1 else f"{facts['left90']} commits hold"
             return (
-                f"{facts['left90']} commits hold 90%; most likely {facts['best'][:12]} "
+                f"{hold} 90%; most likely {facts['best'][:12]} "
                 f"({facts['best_probability']:.0%}); {what} rate {rate[0]:.2f} ({rate[1]:.2f} to {rate[2]:.2f})"
             )
     return ""

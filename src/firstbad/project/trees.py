@@ -159,11 +159,12 @@ class Trees:
             value = self.repo.git("config", "--get", key, check=False).strip()
             if value:
                 settings.append((key, value))
-        partial = self.repo.git("config", "--get", "extensions.partialClone", check=False).strip()
-        if partial:  # objects that are not there are fetched from where the user's clone would get them
-            url = self.repo.git("config", "--get", f"remote.{partial}.url", check=False).strip()
-            settings += [("core.repositoryFormatVersion", "1"), ("extensions.partialClone", partial)]
-            settings += [(f"remote.{partial}.url", url), (f"remote.{partial}.promisor", "true")]
+        promised = self.repo.git("config", "-z", "--get-regexp", r"^remote\..*\.promisor$", check=False)
+        for row in filter(None, promised.split("\0")):  # what a partial clone lacks is fetched from where it would be
+            remote = row.partition("\n")[0].removeprefix("remote.").removesuffix(".promisor")
+            url = self.repo.git("config", "--get", f"remote.{remote}.url", check=False).strip()
+            settings += [("core.repositoryFormatVersion", "1"), ("extensions.partialClone", remote)]
+            settings += [(f"remote.{remote}.url", url), (f"remote.{remote}.promisor", "true")]
         return settings
 
     def _check_out(self, directory: Path, commit: str) -> None:
