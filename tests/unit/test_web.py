@@ -18,7 +18,7 @@ def client(tmp_path):
     number = store.submit(Job(repo=tmp_path, config=tmp_path / "c", repro=tmp_path / "r", title=EVIL))
     store.append(number, "started", {"start": "a" * 40, "head": "", "kind": "cause"})
     store.append(number, "test", {"commit": "a" * 40, "phase": "initial", "title": EVIL})
-    return TestClient(make_app(place))
+    return TestClient(make_app(place), base_url="http://localhost")
 
 
 def test_list_and_job(client):
@@ -39,4 +39,22 @@ def test_no_such_job(client):
 
 
 def test_no_jobs(tmp_path):
-    assert "No jobs yet" in TestClient(make_app(Home(tmp_path, 1))).get("/").text
+    assert "No jobs yet" in TestClient(make_app(Home(tmp_path, 1)), base_url="http://localhost").get("/").text
+
+
+def test_headers_that_keep_a_browser_from_running_what_others_wrote(client):
+    headers = client.get("/").headers
+    assert "script-src localhost/static/;" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    cookie = headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Set-Cookie" not in client.get("/").headers
+    assert client.get("/static/site.css").status_code == 200
+
+
+def test_without_tokens_other_names_for_this_machine_are_refused(client):
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 403
+    for host in ("127.0.0.1:8384", "[::1]:8384", "LOCALHOST"):
+        assert client.get("/", headers={"Host": host}).status_code == 200

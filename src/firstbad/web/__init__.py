@@ -1,5 +1,6 @@
-"""Pages of the jobs on this machine: read only, plain HTML, every text escaped."""
+"""The dashboard and the API."""
 
 from firstbad.web.app import make_app
+from firstbad.web.site import Settings
 
-__all__ = ["make_app"]
+__all__ = ["Settings", "make_app"]

@@ -1,0 +1,112 @@
+"""Who asks, and what they may: ``read`` < ``submit`` < ``admin``, in one project or all."""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, Form, HTTPException, Request
+
+from firstbad.web.site import Site, site_of
+
+Scope = Literal["read", "submit", "admin"]
+SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
+COOKIE = "firstbad"
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks. ``projects``: None for all. ``csrf`` goes into every form, as ``csrf``; empty: they come with a token
+    in a header, which no other page's form can send."""
+
+    name: str
+    scope: Scope
+    projects: frozenset[str] | None = None
+    csrf: str = ""
+
+    def may(self, scope: Scope) -> bool:
+        """Whether they have this scope or more."""
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def of(self, project: str) -> bool:
+        """Whether the project is theirs: its private jobs are theirs to see, its jobs theirs to change."""
+        return self.projects is None or project in self.projects
+
+    def sees(self, project: str, private: bool) -> bool:
+        """Whether a job of this project is theirs to see."""
+        return not private or self.of(project)
+
+
+def viewer_of(request: Request) -> Viewer:
+    """Who asks. Raises HTTPException 401 where that is not known, 403 where they come from a page of somebody else."""
+    site = site_of(request)
+    check_origin(request)
+    return _local(request, site)
+
+
+def _local(request: Request, site: Site) -> Viewer:
+    """Everybody on this machine, as long as no token was made."""
+    if not site.settings.loopback or not is_loopback(request.url.hostname or ""):
+        # Another name for this address may be a page's that reads what it should not (DNS rebinding).
+        raise HTTPException(403, "without tokens this server answers to localhost only; see `firstbad token create`")
+    return Viewer("local user", "admin", None, csrf_of(request.state.visit))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name, without its port, is this machine for itself."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def check_origin(request: Request) -> None:
+    """No page of another site makes a request that changes something. Raises HTTPException 403."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "none")
+    own = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    if site not in ("none", "same-origin") or (origin is not None and _bare(origin) != _bare(own)):
+        raise HTTPException(403, "this request comes from a page of another site")
+
+
+def _bare(origin: str) -> str:
+    """Without the scheme: a proxy that speaks https hands requests on as http."""
+    return origin.split("://", 1)[-1].lower()
+
+
+def new_visit() -> str:
+    """A cookie for a browser that has none."""
+    return secrets.token_urlsafe(32)
+
+
+def csrf_of(visit: str) -> str:
+    """What a form of this browser's pages carries: known to who holds the cookie, which it does not tell."""
+    return hmac.new(visit.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+
+def needs(scope: Scope) -> Callable[[Viewer], Viewer]:
+    """A dependency: who asks, if they have this scope. Raises HTTPException 401, 403."""
+
+    def check(viewer: Annotated[Viewer, Depends(viewer_of)]) -> Viewer:
+        if not viewer.may(scope):
+            raise HTTPException(403, f"this needs a token with the scope '{scope}', yours is '{viewer.scope}'")
+        return viewer
+
+    return check
+
+
+Reader = Annotated[Viewer, Depends(needs("read"))]
+Submitter = Annotated[Viewer, Depends(needs("submit"))]
+Admin = Annotated[Viewer, Depends(needs("admin"))]
+
+
+def check_form(viewer: Annotated[Viewer, Depends(viewer_of)], csrf: Annotated[str, Form()] = "") -> None:
+    """A dependency of every route that a form posts to. Raises HTTPException 403."""
+    if viewer.csrf and not hmac.compare_digest(viewer.csrf.encode(), csrf.encode()):
+        raise HTTPException(403, "this form is out of date: load the page again")
