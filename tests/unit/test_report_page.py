@@ -12,6 +12,7 @@ from firstbad.report.page import html_page
 from firstbad.report.picture import LEVELS, curve, row, shades
 from firstbad.report.story import Strip
 from firstbad.report.words import headline, percent
+from firstbad.session.story import tell
 
 EVIL = '<script>alert(1)</script><img src="http://example.org/x.png" onerror=alert(1)>'
 
@@ -106,8 +107,30 @@ def test_text_is_not_turned_around(done):
 
 def test_without_its_repository_a_job_is_told_of_from_its_events(tmp_path):
     done = finished_job(tmp_path)
+    before = done.story()
     shutil.rmtree(done.history.path)
     story = done.story()
+    assert story == before
+    assert "+c13" in Reader(html_page(story)).text
+
+
+def test_events_of_old_need_the_repository(tmp_path):
+    done = finished_job(tmp_path)
+
+    def told():
+        events = [replace(e, data={k: v for k, v in e.data.items() if k not in ("sketch", "details", "titles")})
+                  for e in done.store.events(done.number)]  # fmt: skip
+        return tell(done.place, done.store.job(done.number), events)
+
+    now, before = done.story(), told()
+    assert before.culprit == now.culprit
+    assert before.candidates == now.candidates
+    for old, new in zip(before.belief.strips, now.belief.strips, strict=True):
+        assert new.tested == old.tested
+        assert new.older == pytest.approx(old.older, abs=0.05)
+        assert new.shares == pytest.approx(old.shares, rel=0.3, abs=1e-6)
+    shutil.rmtree(done.history.path)
+    story = told()
     assert story.found
     assert story.belief is None
     assert len(story.notes) == 3

@@ -7,6 +7,7 @@ from firstbad.history.git import Commit
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.session.decide import Finish
+from firstbad.session.details import details_of, titles_of
 
 if TYPE_CHECKING:
     from firstbad.session.bisection import Bisection
@@ -21,6 +22,7 @@ class Answer:
     def data(self, finish: Finish) -> dict[str, Any]:
         """The answer as event data."""
         data = finish.to_event(len(self.session.state.opinions.said))
+        data |= {"titles": titles_of(self.session.repo, finish.commits)} if finish.commits else {}
         return data | (self._culprit(finish.commits[0]) if finish.status == "found" else {})
 
     def _culprit(self, commit: str) -> dict[str, Any]:
@@ -30,6 +32,7 @@ class Answer:
         data: dict[str, Any] = {
             "title": culprit.title,
             "show": session.repo.show(culprit.hash),
+            "details": details_of(session.repo, session.job, culprit.hash),
             "to": to,
             "cc": cc,
             "parents": list(culprit.parents),

@@ -13,6 +13,7 @@ from firstbad.inference import Costs, Evidence, Model, answer, needs_confirmatio
 from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
 from firstbad.session.question import Question
+from firstbad.session.sketch import sketch
 from firstbad.session.state import State
 from firstbad.session.state import Test as Tested
 from firstbad.session.view import MODEL, Bools, Floats, View, Views
@@ -143,7 +144,8 @@ class Decider:
         view = self._view(state)
         probability = view.belief.p_bug(view.range.index[step.commit])
         verdict = "bad" if probability > 0.5 else "good"
-        return {"verdict": verdict, "p_bug": round(probability, 4), **self._why(view)}
+        drawn = sketch(view, (test.commit for test in state.tests), step.commit)
+        return {"verdict": verdict, "p_bug": round(probability, 4), **self._why(view), "sketch": drawn}
 
     def verdicts(self, state: State) -> dict[str, Literal["good", "bad", "skip"]]:
         """What is believed now of each revision of the range that was tested, in order of the tests, then of those that

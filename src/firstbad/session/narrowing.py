@@ -11,13 +11,11 @@ from firstbad.kernel.artifacts import Artifacts
 from firstbad.report.story import Belief, Strip
 from firstbad.session.decide import Decider, Means
 from firstbad.session.question import find_question, history_of, pinned
+from firstbad.session.sketch import COLUMNS, STRIPS, drawn
 from firstbad.session.state import State, apply
 from firstbad.session.symptom import may_be_cut
 from firstbad.session.view import View
 from firstbad.store import Event
-
-COLUMNS = 240
-STRIPS = 60  # tests whose belief is drawn; of more tests every second, third ... one
 
 _Snapshot = tuple[int, NDArray[np.float64], str]  # number of the test, posterior, tested revision
 
@@ -25,10 +23,20 @@ _Snapshot = tuple[int, NDArray[np.float64], str]  # number of the test, posterio
 def narrowing(home: Home, job: Job, events: Sequence[Event]) -> tuple[Belief | None, dict[int, Strip]]:
     """The belief after each test, and the same by the test's number (from 0); None where nothing was searched.
 
+    From the events alone where they hold it (all since :mod:`firstbad.session.sketch`), else from the repository.
     Raises UserError, NotFoundError, InfrastructureError when the repository is not what it was.
     """
     if job.kind == "test" or not any(event.kind == "started" for event in events):
         return None, {}
+    marks = [event for event in events if event.kind == "mark" and "left90" in event.data]
+    if all("sketch" in event.data for event in marks):
+        return drawn(events)
+    return _replayed(home, job, events, [event.seq for event in marks])
+
+
+def _replayed(
+    home: Home, job: Job, events: Sequence[Event], marks: list[int]
+) -> tuple[Belief | None, dict[int, Strip]]:
     history = history_of(job)
     question = find_question(history, pinned(job, list(events)))
     state = State()
@@ -36,7 +44,6 @@ def narrowing(home: Home, job: Job, events: Sequence[Event]) -> tuple[Belief | N
         1, job.machine.run_seconds, full_length=not may_be_cut(job.bug), compiled=lambda c: _compiled(home, state, c)
     )
     decider = Decider(history, question, means)
-    marks = [event.seq for event in events if event.kind == "mark" and "left90" in event.data]
     wanted = set(marks[:: -(-len(marks) // STRIPS)] + marks[-1:]) if marks else set()
     view: View | None = None
     seen: list[_Snapshot] = []

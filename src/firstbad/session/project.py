@@ -13,6 +13,7 @@ from firstbad.job import Job, Project
 from firstbad.project.bench import Bench, Tested
 from firstbad.project.trees import Made
 from firstbad.session.decide import Finish, Means, Step
+from firstbad.session.details import details_of, titles_of
 from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import Question
 from firstbad.session.reading import Level, Reader, level
@@ -297,10 +298,17 @@ class ProjectSession(Work):
         notes = self._notes()
         if notes:
             data["notes"] = notes
+        if finish.commits:
+            data["titles"] = titles_of(self.repo, finish.commits)
         if finish.status != "found":
             return data
         culprit = self.repo.commit(finish.commits[0])
-        told = {"title": culprit.title, "show": self.repo.show(culprit.hash), "parents": list(culprit.parents)}
+        told: dict[str, Any] = {
+            "title": culprit.title,
+            "show": self.repo.show(culprit.hash),
+            "parents": list(culprit.parents),
+        }
+        told |= {"details": details_of(self.repo, self.job, culprit.hash)}
         return data | told | {"is_merge": len(culprit.parents) > 1, "noop": False, "to": [], "cc": []}
 
     def _notes(self) -> list[str]:

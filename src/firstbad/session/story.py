@@ -1,7 +1,7 @@
 """A job's events and its repository as one story, for every kind of report."""
 
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -9,23 +9,21 @@ from typing import Any
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
 from firstbad.history.graph import titles
-from firstbad.history.releases import TagRule, releases_at
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
 from firstbad.report.story import Belief, Candidate, Claim, Culprit, Revision, Step, Story, Strip
+from firstbad.session.details import details_of
 from firstbad.session.narrowing import narrowing
 from firstbad.session.outcome import outcome_words
 from firstbad.session.reach import reach_line
 from firstbad.session.state import State, Tally, Test, fold
 from firstbad.store import Event, StoredJob
 
-PATCH_LINES, PATCH_LETTERS = 400, 40_000  # of the culprit's diff
 FEW = 5  # candidates whose people are looked up
 # Events that tell of what became of an answer; the work on the job ended before them.
 AFTERWARDS = ("mail", "told")
-_RELEASE_TITLE = re.compile(r"Linux \d{1,3}\.\d{1,3}(?:\.\d{1,4})?(?:-rc\d{1,2})?\Z")
 
 
 def work_events(events: Sequence[Event]) -> list[Event]:
@@ -129,42 +127,22 @@ class _Teller:
             noop=bool(finished.get("noop")),
             claims=tuple(Claim(one["commit"], one["kind"], one["title"]) for one in finished.get("claims", ())),
         )
+        kept: dict[str, Any] = finished.get("details", {})
         try:
-            return self._with_git(known)
+            return _detailed(known, kept or details_of(self.repo, self.job, known.hash))
         except FirstbadError as error:
             self.notes.append(f"no diff of the culprit: {error}")
             return known
-
-    def _with_git(self, known: Culprit) -> Culprit:
-        commit = self.repo.commit(known.hash)
-        rule = TagRule(self.job.release_tags) if self.job.release_tags else None
-        patch, cut = _bounded(_diff_of(self.repo.patch(known.hash)))
-        words = ("diff-tree", "-r", "-z", "--no-commit-id", "--name-only", "--root", "--end-of-options", known.hash)
-        return Culprit(
-            known.hash,
-            commit.title,
-            f"{commit.author_name} <{commit.author_email}>",
-            commit.date,
-            commit.message,
-            patch,
-            cut,
-            tuple(name for name in self.repo.git(*words).split("\0") if name),
-            commit.parents,
-            len(commit.parents) > 1,
-            bool(releases_at(self.repo, known.hash, rule)) or bool(_RELEASE_TITLE.match(commit.title)),
-            known.noop,
-            known.claims,
-        )
 
     def _candidates(self) -> tuple[Candidate, ...]:
         commits, probabilities = self.finished.get("commits", []), self.finished.get("probabilities", [])
         if not commits or self.job.kind == "test":
             return ()
+        names: dict[str, str] = dict(self.finished.get("titles", {}))
         try:
-            names = titles(self.repo, commits[:1000])
+            names = names or titles(self.repo, commits[:1000])
         except FirstbadError as error:
             self.notes.append(f"no titles of the candidates: {error}")
-            names = {}
         names.setdefault(commits[0], self.finished.get("title", ""))
         return tuple(Candidate(c, names.get(c, ""), p) for c, p in zip(commits, probabilities, strict=True))
 
@@ -281,6 +259,20 @@ def _step(first: int, tests: Sequence[Test], strip: Strip | None) -> Step:
     )
 
 
+def _detailed(known: Culprit, said: dict[str, Any]) -> Culprit:
+    """With what git says of it (``session/details.py``)."""
+    return replace(
+        known,
+        author=said["author"],
+        date=datetime.fromisoformat(said["date"]),
+        message=said["message"],
+        patch=said["patch"],
+        cut=said["cut"],
+        files=tuple(said["files"]),
+        is_release=said["is_release"],
+    )
+
+
 def _failure(events: Sequence[Event]) -> dict[str, Any]:
     """Why there is no answer, where the last session said so."""
     last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
@@ -289,17 +281,3 @@ def _failure(events: Sequence[Event]) -> dict[str, Any]:
 
 def _day(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
-
-
-def _diff_of(patch: str) -> str:
-    """The diff in what `git show` prints: after header and message, which is indented."""
-    lines = patch.split("\n")
-    starts = ("diff --git ", "diff --cc ", "diff --combined ")
-    first = next((i for i, line in enumerate(lines) if line.startswith(starts)), len(lines))
-    return "\n".join(lines[first:])
-
-
-def _bounded(text: str) -> tuple[str, bool]:
-    lines = text[:PATCH_LETTERS].split("\n")[:PATCH_LINES]
-    kept = "\n".join(line[:1000] for line in lines)
-    return kept, len(kept) < len(text)
