@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from firstbad.cli.live import belief_line, outcomes, time_left
 from firstbad.cli.output import duration, say
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
@@ -14,6 +13,7 @@ from firstbad.session import State, fold, is_running, job_state, verdict_of
 from firstbad.session.config_words import choice_words
 from firstbad.session.posting import Wishes, posting
 from firstbad.session.story import wall_seconds
+from firstbad.session.telling import belief_line, outcomes, time_left
 from firstbad.store import Event, Store, StoredJob
 
 _MEANING = {
