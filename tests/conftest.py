@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,22 @@ def pytest_configure():
     """Shells start background commands with Ctrl-C ignored, and what they start inherits that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server for this run of the tests."""
+    from tests.support.postgres import Postgres
+
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request, tmp_path) -> str:
+    """An empty database of each kind: a file, an URL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "db")
+    server = request.getfixturevalue("postgres")
+    return server.new_database(f"t{time.time_ns()}")

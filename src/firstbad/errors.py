@@ -5,6 +5,7 @@
     FirstbadError
     ├── UserError              what was asked for can't be done as asked; exit status 2
     │   ├── BusyError          another process works on it; nothing of this attempt is recorded
+    │   │   └── LostLeaseError  it took over in the middle: this process went on without a sign of life
     │   └── NotFoundError      a file, revision, tool or job that was named does not exist
     ├── BisectionError         the bisection itself could not be done; exit status 1
     ├── HeldBackError          a report is not sent: a rule speaks against it; exit status 1
@@ -28,6 +29,10 @@ class NotFoundError(UserError):
 
 class BusyError(UserError):
     """Another process works on the job: it, not this attempt, is what the record is about."""
+
+
+class LostLeaseError(BusyError):
+    """Another process has taken the job over: what this one still has to say of it is refused."""
 
 
 class BisectionError(FirstbadError):

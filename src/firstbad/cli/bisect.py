@@ -17,7 +17,7 @@ from firstbad.kernel.fixes import fixes_for
 from firstbad.kernel.toolchain import choose
 from firstbad.session import find_question, history_of
 from firstbad.session.reproducer import make_reproducer, settle
-from firstbad.store import Store
+from firstbad.store import open_store
 
 _PATH = click.Path(path_type=Path)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -153,7 +153,7 @@ def fix(**options: Any) -> None:
 def resume(number: int | None, deadline: float | None, as_json: bool, plain: bool, **options: Any) -> None:
     """Go on with a job (the last one by default); nothing that was finished is repeated."""
     place = home()
-    store = Store(place.database)
+    store = open_store(place)
     found = store.job(number)
     store.cancel(found.id, False)
     finish_job(store, place, found.id, as_json, plain, deadline, outputs_of(options))
@@ -167,7 +167,7 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
     place = home()
     outputs.check(job)
     check(job, place)
-    store = Store(place.database)
+    store = open_store(place)
     finish_job(store, place, store.submit(job), as_json, plain, deadline, outputs)
 
 

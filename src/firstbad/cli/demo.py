@@ -17,7 +17,7 @@ from firstbad.demo import Case, Demo, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home
 from firstbad.job import Job, make_job
-from firstbad.store import Store
+from firstbad.store import open_store
 
 
 @click.command(epilog=epilog("demo", "firstbad demo --bug c --seed 2"))
@@ -124,7 +124,7 @@ def _bisect(
     place: Home, made: Demo, case: Case, job: Job, as_json: bool, plain: bool, deadline: float | None
 ) -> dict[str, Any]:
     check(job, place)
-    store = Store(place.database)
+    store = open_store(place)
     number = store.submit(job)
     if not as_json:
         say(f"\nbug ({case.name}), seed {made.seed}: {case.what}", style="bold")

@@ -17,7 +17,7 @@ from firstbad.job import Job
 from firstbad.report.junit import junit_xml
 from firstbad.report.kcidb import check_origin, kcidb_json
 from firstbad.session.record import record_of
-from firstbad.store import Store
+from firstbad.store import Store, open_store
 
 _PATH = click.Path(path_type=Path)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -109,7 +109,7 @@ def export(number: int | None, **options: Any) -> None:
     outputs = outputs_of(options)
     if outputs.junit is None and outputs.kcidb is None:
         raise UserError("nothing to write: name a file with --junit or --kcidb")
-    store = Store(home().database)
+    store = open_store(home())
     outputs.write(store, store.job(number).id)
 
 

@@ -24,7 +24,7 @@ from firstbad.job import load_job, make_job, merged
 from firstbad.report.gitlog import is_git_log
 from firstbad.session.gathered import Gathered, Known, evidence_events, from_bisection_log, from_git_log, known_to
 from firstbad.session.syzbisect import from_crash_directory, from_syz_bisect
-from firstbad.store import Store
+from firstbad.store import open_store
 
 _LARGEST = 16 << 20
 _LINE = "{:5} {:12} {:28} {}"
@@ -66,7 +66,7 @@ def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: 
     outputs.check(job)
     place = home()
     check(job, place)
-    store = Store(place.database)
+    store = open_store(place)
     _tell(gathered, known)
     number = store.submit(job, [*_sources(gathered), *evidence_events(known)])
     finish_job(store, place, number, as_json, plain, deadline, outputs)

@@ -13,7 +13,7 @@ from firstbad.cli.result import print_result, result_json
 from firstbad.hand.gitlog import git_bisect_log
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of, is_running, job_state
-from firstbad.store import Store, StoredJob
+from firstbad.store import Store, StoredJob, open_store
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
 _NUMBER = click.argument("number", metavar="[JOB]", type=int, required=False)
@@ -21,7 +21,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="one JSON object a 
 
 
 def _store() -> Store:
-    return Store(home().database)
+    return open_store(home())
 
 
 @click.command(epilog="Example: firstbad status")

@@ -17,7 +17,7 @@ from firstbad.report.rules import rules
 from firstbad.report.smtp import MailSettings, deliver
 from firstbad.session.outbox import Outbox
 from firstbad.session.posting import Posting, Wishes, original_of, posting
-from firstbad.store import Store, StoredJob
+from firstbad.store import Store, StoredJob, open_store
 
 _WAIVABLE = [rule.name for rule in rules() if rule.waivable]
 
@@ -54,7 +54,7 @@ def mail(
 ) -> None:
     """The report of an answer as a mail. It is printed; --send sends it, once per bug, if no rule holds it back."""
     place = home()
-    store = Store(place.database)
+    store = open_store(place)
     stored = store.job(number)
     if settle is not None:
         _settle(place, store, stored, settle)

@@ -13,7 +13,7 @@ from firstbad.home import home
 from firstbad.job import Job
 from firstbad.session import is_running, overrule
 from firstbad.session.opinions import Opinion, Says
-from firstbad.store import Store, StoredJob
+from firstbad.store import StoredJob, open_store
 
 _JOB = click.option("--job", "number", type=int, help="which job  [default: the last one]")
 _UNDO = click.option("--undo", is_flag=True, help="take it back")
@@ -34,7 +34,7 @@ def mark(revision: str, verdict: str | None, why: str, number: int | None, undo:
     """
     if not undo and (verdict is None or not why.strip()):
         raise UserError("say good, bad or ignore, and --why: others have to be able to judge it")
-    store = Store(home().database)
+    store = open_store(home())
     stored = store.job(number)
     says = None if undo else cast(Says, verdict)
     _tell(stored, overrule.mark(store, stored, revision, says, _who(stored.job), why))
@@ -50,7 +50,7 @@ def reject(number: int | None, why: str, undo: bool) -> None:
     It becomes improbable, and the runs that led to it, its own and its parents', are doubted; `firstbad resume` goes
     on from there. If all else contradicts you, it may be named again.
     """
-    store = Store(home().database)
+    store = open_store(home())
     stored = store.job(number)
     if not undo and not why.strip():
         raise UserError("say --why: others have to be able to judge it")

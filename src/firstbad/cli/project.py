@@ -16,7 +16,7 @@ from firstbad.history.git import Repo
 from firstbad.home import home
 from firstbad.job import Job, make_job
 from firstbad.session import fold, project_question
-from firstbad.store import Store
+from firstbad.store import Store, open_store
 
 _PATH = click.Path(path_type=Path, file_okay=False, exists=True)
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -65,7 +65,7 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
     job = _job(repo, list(test), options)
     outputs.check(job)
     project_question(repo, job)
-    store = Store(home().database)
+    store = open_store(home())
     number = _unfinished(store, job)
     if number is not None:
         say_error(f"going on with job {number}")

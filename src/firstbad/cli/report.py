@@ -11,7 +11,7 @@ from firstbad.home import home
 from firstbad.report.page import html_page
 from firstbad.report.story import Story
 from firstbad.session.story import tell
-from firstbad.store import Store
+from firstbad.store import open_store
 
 _STYLES = {"bad": "red", "good": "green", "skip": "yellow"}
 
@@ -22,7 +22,7 @@ _STYLES = {"bad": "red", "good": "green", "skip": "yellow"}
 def report(number: int | None, html: Path | None) -> None:
     """Everything about a job's answer: the path of tests, the evidence, the crash, the proof."""
     place = home()
-    store = Store(place.database)
+    store = open_store(place)
     stored = store.job(number)
     events = store.events(stored.id)
     if html is None:

@@ -20,7 +20,7 @@ from firstbad.home import home
 from firstbad.job import Job, load_job, make_job
 from firstbad.kernel.fixes import Fixer, fixes_for
 from firstbad.session import learned
-from firstbad.store import Store
+from firstbad.store import Store, open_store
 
 
 @click.command(epilog=epilog("test", "firstbad test 3 --patch fix.diff"))
@@ -37,14 +37,14 @@ def test(**options: Any) -> None:
     named, as_json, plain, start = (options.pop(key) for key in ("job", "as_json", "plain", "start"))
     deadline, outputs = options.pop("deadline"), outputs_of(options)
     place = home()
-    store = Store(place.database) if named and named.isdigit() else None
+    store = open_store(place) if named and named.isdigit() else None
     job, reference, start = _job(store, named, options, start)
     first = _changed(job, "", commit=start, measure=True) if start else None
     for one in (first, job):
         if one is not None:
             check(one, place)
     _check_patch(job)
-    store = store or Store(place.database)
+    store = store or open_store(place)
     reference = reference or (_same(store, job) if named and not first else 0)
     if first is not None:
         reference = store.submit(first)

@@ -1,5 +1,20 @@
-"""Jobs and their append-only events, in SQLite."""
+"""Jobs and their append-only events, in SQLite or PostgreSQL; the queue over them."""
 
-from firstbad.store.store import Event, Store, StoredJob
+from firstbad.store.jobs import StoredJob
+from firstbad.store.listing import Filter, Page
+from firstbad.store.queue import Budget, Lease, Queue, Submitted
+from firstbad.store.store import Event, Result, Store, open_store
 
-__all__ = ["Event", "Store", "StoredJob"]
+__all__ = [
+    "Budget",
+    "Event",
+    "Filter",
+    "Lease",
+    "Page",
+    "Queue",
+    "Result",
+    "Store",
+    "StoredJob",
+    "Submitted",
+    "open_store",
+]
