@@ -229,7 +229,9 @@ def crash_key(job: Job, root: Path | None = None) -> str:
         return ""
     command = job.project.command if job.project is not None else []
     return sha256(
-        "\0".join((reference_of(job.repo, root) if root else str(job.repo), " ".join(job.title.split()), *command)).encode(errors="replace")
+        "\0".join(
+            (reference_of(job.repo, root) if root else str(job.repo), " ".join(job.title.split()), *command)
+        ).encode(errors="replace")
     ).hexdigest()[:32]
 
 

@@ -96,7 +96,9 @@ class Store:
 
     def page(self, wanted: Filter | None = None, before: int | None = None, limit: int = 50) -> Page:
         """Jobs, newest first, at most ``limit`` (200): from ``before`` (excluded) on."""
-        return self.database.read(lambda connection: listing.page(connection, self.root, wanted or Filter(), before, limit))
+        return self.database.read(
+            lambda connection: listing.page(connection, self.root, wanted or Filter(), before, limit)
+        )
 
     def counts(self, projects: Collection[str] | None = None) -> dict[str, int]:
         """How many jobs are where (`StoredJob.standing`), of those that members of ``projects`` may see (None: all)."""
