@@ -30,7 +30,7 @@ def test_list_and_job(client):
     assert "under way" in page.text
     assert EVIL not in page.text
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    assert client.get("/jobs/1/log").text.startswith("bisecting cause commit starting from " + "a" * 40)
+    assert client.get("/jobs/1/log.txt").text.startswith("bisecting cause commit starting from " + "a" * 40)
 
 
 def test_no_such_job(client):

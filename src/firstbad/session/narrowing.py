@@ -28,10 +28,19 @@ def narrowing(home: Home, job: Job, events: Sequence[Event]) -> tuple[Belief | N
     """
     if job.kind == "test" or not any(event.kind == "started" for event in events):
         return None, {}
-    marks = [event for event in events if event.kind == "mark" and "left90" in event.data]
+    marks = _marks(events)
     if all("sketch" in event.data for event in marks):
         return drawn(events)
     return _replayed(home, job, events, [event.seq for event in marks])
+
+
+def needs_repository(events: Sequence[Event]) -> bool:
+    """Whether the events were made before they held what is drawn."""
+    return not all("sketch" in event.data for event in _marks(events))
+
+
+def _marks(events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if event.kind == "mark" and "left90" in event.data]
 
 
 def _replayed(

@@ -40,20 +40,23 @@ def wall_seconds(events: Sequence[Event]) -> float:
     return total
 
 
-def tell(home: Home, stored: StoredJob, events: Sequence[Event], picture: bool = True) -> Story:
-    """The story of a job as far as it is. ``picture``: with the belief over the history, which takes seconds.
+def tell(
+    home: Home, stored: StoredJob, events: Sequence[Event], picture: bool = True, state: State | None = None
+) -> Story:
+    """The story of a job as far as it is. ``picture``: with the belief over the history, which takes seconds where the
+    events are older than ``session/sketch.py``. ``state``: what the events come to, if that is known.
 
     A repository that is gone or has changed leaves out what it would have told, with a note.
     """
-    return _Teller(home, stored, events).story(picture)
+    return _Teller(home, stored, events, state).story(picture)
 
 
 class _Teller:
-    def __init__(self, home: Home, stored: StoredJob, events: Sequence[Event]) -> None:
+    def __init__(self, home: Home, stored: StoredJob, events: Sequence[Event], state: State | None) -> None:
         self.home, self.stored, self.events = home, stored, work_events(events)
         self.job: Job = stored.job
         self.repo = Repo(self.job.repo)
-        self.state: State = fold(self.events, self.job.title)
+        self.state: State = state or fold(self.events, self.job.title)
         self.finished: dict[str, Any] = self.state.finished or self.state.budget or _failure(self.events)
         self.notes: list[str] = []
 

@@ -1,14 +1,20 @@
 """What every request is answered from: the data directory, the store, the templates."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from jinja2 import Environment, PackageLoader
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from firstbad.home import Home
+from firstbad.report.drawing import PARTS, equip
 from firstbad.store import Store
+from firstbad.store.watch import Glance, glances
+from firstbad.web.desk import Desk
+from firstbad.web.hub import Hub
+from firstbad.web.words import HELPERS
 
 STATIC = Path(__file__).parent / "static"
 
@@ -26,7 +32,10 @@ class Settings:
 
 
 def _templates() -> Environment:
-    return Environment(loader=PackageLoader("firstbad.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    loader = ChoiceLoader([PackageLoader("firstbad.web"), PARTS])
+    pages = equip(Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, auto_reload=False))
+    pages.globals.update(HELPERS)
+    return pages
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,20 @@ class Site:
     store: Store
     settings: Settings
     templates: Environment = field(default_factory=_templates)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The jobs that were looked at lately."""
+        return Desk(self.home, self.store)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """Tells viewers what changed."""
+        return Hub(lambda numbers: glances(self.store, numbers))
+
+    def glance(self, number: int) -> Glance:
+        """What is to be told of a job at once."""
+        return glances(self.store, [number]).get(number, Glance())
 
     def render(self, template: str, **values: Any) -> str:
         """A page as text; every value is escaped."""

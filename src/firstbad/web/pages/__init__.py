@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from firstbad.web.pages import jobs
+from firstbad.web.pages import evidence, job, jobs, stream
 
 router = APIRouter(include_in_schema=False)
-router.include_router(jobs.router)
+for module in (jobs, job, evidence, stream):
+    router.include_router(module.router)

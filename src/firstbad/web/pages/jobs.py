@@ -1,64 +1,54 @@
-"""The list of jobs, one page a job, its bisection log as text."""
+"""The list of jobs: filtered, searched, a page at a time."""
 
-import datetime
-from typing import Any
+import time
+from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, PlainTextResponse
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
 
-from firstbad.session import bisection_log, fold, is_running, job_state, verdict_of
-from firstbad.store import StoredJob
+from firstbad.store.listing import Filter
 from firstbad.web.auth import Reader
-from firstbad.web.site import Site, TheSite
+from firstbad.web.site import TheSite
 
 router = APIRouter()
+STANDINGS = (
+    "waiting", "running", "paused", "new", "interrupted", "reopened", "finished", "failed", "out of time", "cancelled",
+)  # fmt: skip
+PAGE = 50
 
 
 @router.get("/", response_class=HTMLResponse)
-def job_list(site: TheSite, viewer: Reader) -> str:
-    """All jobs that the viewer may see."""
-    return site.render("jobs.html", viewer=viewer, jobs=[_facts(site, job) for job in site.store.jobs()])
+def job_list(
+    site: TheSite,
+    viewer: Reader,
+    q: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    kind: Annotated[str, Query(max_length=20)] = "",
+    before: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
+) -> str:
+    """The jobs that the viewer may see, newest first."""
+    asked = {"q": q, "state": state, "kind": kind}
+    wanted = Filter((state,) if state else (), kind, text=q, projects=viewer.projects)
+    page = site.store.page(wanted, before, PAGE)
 
+    def address(older: int | None) -> str:
+        words = {name: value for name, value in {**asked, "before": older}.items() if value}
+        return f"/?{urlencode(words)}" if words else "/"
 
-@router.get("/jobs/{number}", response_class=HTMLResponse)
-def job_page(number: int, site: TheSite, viewer: Reader) -> str:
-    """One job."""
-    return site.render("job.html", viewer=viewer, **_facts(site, site.store.job(number)))
-
-
-@router.get("/jobs/{number}/log", response_class=PlainTextResponse)
-def job_log(number: int, site: TheSite, viewer: Reader) -> str:
-    """Its bisection log."""
-    found = site.store.job(number)
-    return bisection_log(found.job, site.store.events(number))
-
-
-def _facts(site: Site, stored: StoredJob) -> dict[str, Any]:
-    events = site.store.events(stored.id)
-    state = fold(events, stored.job.title)
-    running = is_running(site.home.job(stored.id))
-    tests = [
-        {
-            "phase": test.data.get("release") or test.data["phase"],
-            "commit": test.commit,
-            "title": test.data["title"],
-            "verdict": verdict_of(test),
-            "runs": [run.verdict() for run in test.runs],
-            "p_bug": (test.mark or {}).get("p_bug"),
-        }
-        for test in state.tests
-    ]
-    return {
-        "number": stored.id,
-        "job": stored.job,
-        "tests": tests,
-        "finished": state.finished or state.budget,
-        "crash": state.crash,
-        "opinions": [(_when(one.time), one.words()) for one in state.opinions.said],
-        "state": job_state(events, running, stored.cancelled),
-        "created": _when(stored.created),
-    }
-
-
-def _when(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return site.render(
+        "jobs.html",
+        viewer=viewer,
+        here="/",
+        live=True,
+        asked=asked,
+        standings=STANDINGS,
+        page=page,
+        before=before,
+        filtered=any(asked.values()),
+        counts=site.store.counts(viewer.projects),
+        self_address=address(before),
+        newest_address=address(None),
+        older_address=address(page.older),
+        now=time.time(),
+    )
