@@ -8,10 +8,10 @@ from pathlib import Path
 from firstbad.errors import BisectionError
 from firstbad.history.git import Repo
 from firstbad.inference import Model
-from firstbad.session.decide import Finish, Means
 from firstbad.session.question import Question
 from firstbad.session.state import State, apply
 from firstbad.session.steady import ProjectHistory, Steady
+from firstbad.session.steps import Finish, Means
 from firstbad.store import Event
 
 Parents = list[tuple[int, ...]]

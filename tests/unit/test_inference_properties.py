@@ -10,8 +10,9 @@ from test_inference_belief import contains, evidences, graphs, laws, likelihood
 
 from firstbad.errors import BisectionError
 from firstbad.inference import Belief, Dag, Model
-from firstbad.session.decide import Decider, Finish, Step
+from firstbad.session.decide import Decider
 from firstbad.session.state import apply, fold
+from firstbad.session.steps import Finish, Step
 from firstbad.simulation import Lab, Scenario, SimHistory, Task, Unrelated, World
 from firstbad.simulation.product import _Session
 from firstbad.store import Event

@@ -72,13 +72,15 @@ def test_builders_work_beside_each_other_and_beside_runs():
 
 
 def test_a_build_given_up_can_be_asked_for_again():
-    lab = world(build_seconds=400)
+    lab = world(build_seconds=400, builders=2)
     lab.start_build("c50")
     lab.start_build("c51")
-    lab.cancel_builds()
-    assert not lab.building()
+    lab.cancel_build("c51")
+    assert list(lab.building()) == ["c50"]
+    assert lab.idle_builders() == 1
+    lab.build("c50")
     lab.build("c51")
-    assert lab.clock == 400
+    assert lab.clock == 800
 
 
 def test_equal_binaries_have_equal_signatures():

@@ -6,8 +6,8 @@ from firstbad.history.claims import who_fixes
 from firstbad.history.git import Commit
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
-from firstbad.session.decide import Finish
 from firstbad.session.details import details_of, titles_of
+from firstbad.session.steps import Finish
 
 if TYPE_CHECKING:
     from firstbad.session.bisection import Bisection

@@ -17,7 +17,7 @@ from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Fresh
 from firstbad.session.answer import Answer
 from firstbad.session.configuration import ConfigSearch, Minimizer
-from firstbad.session.decide import Decider, Finish, Means, Step
+from firstbad.session.decide import Decider
 from firstbad.session.lab import machine_config, make_engine
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.probing import Prober
@@ -26,6 +26,7 @@ from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
 from firstbad.session.state import Test, build_event
+from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.symptom import judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.session.work import Observer, OutOfTime, Work

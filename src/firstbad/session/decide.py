@@ -1,24 +1,24 @@
 """What to do next: a pure function of the state and of what the history says."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from firstbad.errors import BisectionError
 from firstbad.history.base import History
-from firstbad.inference import Costs, Evidence, Model, answer, needs_confirmation, next_test, smallest_set
+from firstbad.inference import Costs, Model, answer, needs_confirmation, next_test, smallest_set
 from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
+from firstbad.session.ahead import wanted
 from firstbad.session.question import Question
 from firstbad.session.sketch import sketch
 from firstbad.session.state import State
 from firstbad.session.state import Test as Tested
+from firstbad.session.steps import Finish, Means, Phase, Step
 from firstbad.session.view import MODEL, Bools, Floats, View, Views
-
-Phase = Literal["initial", "base", "head", "release", "search", "confirm", "test"]
 
 START_CRASHES = 4  # crashes at the start commit that say enough about a crash rate of a half or more
 START_SELDOM = 6  # the same for a lower one
@@ -32,63 +32,6 @@ MOST_TESTS = 400  # a bisection of a rare crash takes about 60
 STUCK, STUCK_BUT = 16, 2  # revisions tried last, and how many of them may have worked, when the search gives up
 CONFIRM_RUNS = 500  # of one revision
 CONFIRM_SHARE = 0.9  # share of a full run's crashes after which a clean run of the confirmation ends
-
-
-@dataclass(frozen=True)
-class Step:
-    """Run the reproducer ``runs`` times at ``commit``; stop at the first crash unless ``all_runs``."""
-
-    phase: Phase
-    commit: str
-    runs: int
-    data: dict[str, Any] = field(default_factory=dict)
-    all_runs: bool = False
-    seconds: float | None = None
-    """A clean run is ended after this; None: it takes its full length."""
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The bisection is over: ``status`` as in the machine-readable contracts."""
-
-    status: str
-    commits: list[str] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-    confidence: float = 0.0
-    boundary: str = ""
-    why: str = ""
-    more: dict[str, Any] = field(default_factory=dict)
-    """What else the record says."""
-
-    def to_event(self, opinions: int) -> dict[str, Any]:
-        """As event data; ``opinions``: how many had been said by then."""
-        return {
-            "status": self.status,
-            "commits": self.commits,
-            "probabilities": [round(p, 6) for p in self.probabilities],
-            "confidence": round(self.confidence, 6),
-            "boundary": self.boundary,
-            "why": self.why,
-            **self.more,
-            "opinions": opinions,
-        }
-
-
-@dataclass(frozen=True)
-class Means:
-    """What tests are made with."""
-
-    machines: int
-    run_seconds: float
-    """Longest run, boot left out."""
-    fixed_length: bool = False
-    """Every clean run takes ``run_seconds``; else that is known once a clean run did."""
-    compiled: Callable[[str], frozenset[str]] = lambda _: frozenset()
-    """Files that the configured build of a commit reads; empty where that is not known."""
-    under_way: Callable[[], Mapping[str, float]] = dict
-    """Builds that nobody waits for yet, and in how many seconds each is done."""
-    full_length: bool = False
-    """No clean run may be ended early: what the bug is shows at the end only."""
 
 
 class Decider:
@@ -110,24 +53,19 @@ class Decider:
         edge = self._base(state) or self._head(state) if fix else self._goods(state)
         return edge or self._search(state, self._view(state))
 
-    def speculate(self, state: State, step: Step, most: int) -> list[str]:
-        """Revisions to build while ``step`` is made, at most ``most``: what would be asked next if it crashes, and if
-        it comes out clean, the more probable first."""
-        if step.phase not in ("search", "release") or most < 1:
-            return []
+    def ahead(self, state: State, step: Step) -> Iterator[str]:
+        """Revisions that are not built and likely to be asked for after ``step``, the more probable first."""
+        if step.phase not in ("search", "release", "confirm"):
+            return iter(())
         view = self._view(state)
-        belief, index = view.belief, view.range.index[step.commit]
-        seen = belief.evidence(index)
-        crash = float(step.data.get("p_crash", 0.5))
-        outcomes = [(crash, Evidence(crashes=1)), (1.0 - crash, Evidence(clean=step.runs))]
-        found: list[str] = []
-        for _, shown in sorted(outcomes, key=lambda pair: -pair[0]):
-            belief.record(index, seen.plus(shown))
-            then = self._test(state, view) if answer(belief, self.question.target) is None else None
-            if then is not None and then.commit not in state.builds and then.commit not in (step.commit, *found):
-                found.append(then.commit)
-        belief.record(index, seen)
-        return found[:most]
+        return wanted(view.belief, step, view.range.index.__getitem__, lambda: self._next(state, view), state.builds)
+
+    def _next(self, state: State, view: View) -> Step | None:
+        try:
+            found = self._search(state, view)
+        except BisectionError:
+            return None
+        return found if isinstance(found, Step) and found.commit in view.range.index else None
 
     def start_is_known(self, state: State) -> bool:
         """Whether the runs at the start commit say enough about the bug."""

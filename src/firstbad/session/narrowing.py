@@ -9,10 +9,11 @@ from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.report.story import Belief, Strip
-from firstbad.session.decide import Decider, Means
+from firstbad.session.decide import Decider
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.sketch import COLUMNS, STRIPS, drawn
 from firstbad.session.state import State, apply
+from firstbad.session.steps import Means
 from firstbad.session.symptom import may_be_cut
 from firstbad.session.view import View
 from firstbad.store import Event

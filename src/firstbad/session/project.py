@@ -12,12 +12,12 @@ from firstbad.inference import Model
 from firstbad.job import Job, Project
 from firstbad.project.bench import Bench, Tested
 from firstbad.project.trees import Made
-from firstbad.session.decide import Finish, Means, Step
 from firstbad.session.details import details_of, titles_of
 from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import Question
 from firstbad.session.reading import Level, Reader, level
 from firstbad.session.steady import ProjectHistory, Steady, project_model
+from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.work import Observer, OutOfTime, Work
 from firstbad.store import Store
 

@@ -14,8 +14,9 @@ from firstbad.inference.unseen import (
     runs_until,
     usual_rate,
 )
-from firstbad.session.decide import CONFIRM_SHARE, Means
+from firstbad.session.decide import CONFIRM_SHARE
 from firstbad.session.state import State, Tally
+from firstbad.session.steps import Means
 from firstbad.session.view import MODEL
 
 

@@ -16,9 +16,10 @@ from firstbad.errors import UserError
 from firstbad.history.base import History
 from firstbad.job import Job
 from firstbad.report.writer import one_line
-from firstbad.session.decide import Decider, Means
+from firstbad.session.decide import Decider
 from firstbad.session.question import Question, find_question, history_of, pinned
 from firstbad.session.state import State, fold
+from firstbad.session.steps import Means
 from firstbad.store import Event
 
 Word = Literal["good", "bad", "skip"]

@@ -10,11 +10,12 @@ from typing import Any
 from firstbad.errors import BisectionError, UserError
 from firstbad.history.base import History
 from firstbad.job import Job
-from firstbad.session.decide import Decider, Finish, Means, Step
+from firstbad.session.decide import Decider
 from firstbad.session.outcome import to_event
 from firstbad.session.question import Question
 from firstbad.session.rate import CrashRate, percent, seen_at
 from firstbad.session.state import State, fold
+from firstbad.session.steps import Finish, Means, Step
 from firstbad.store import Store
 
 _FACES = 20  # of the bug that are taken over from another job

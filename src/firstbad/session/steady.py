@@ -16,9 +16,10 @@ import numpy as np
 from firstbad.errors import BisectionError
 from firstbad.history.repository import GitHistory
 from firstbad.inference import Model
-from firstbad.session.decide import Decider, Finish, Means, Step
+from firstbad.session.decide import Decider
 from firstbad.session.question import Question
 from firstbad.session.state import State
+from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.view import View
 
 # How often a test of any project fails where the bug is: half of them always do. The other half is spread evenly over

@@ -1,17 +1,19 @@
 """The product's own policy: the decisions, the state and the attribution of crashes that drive real kernels, driven
 through a simulated lab."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from firstbad.crash import Report
 from firstbad.crash.formats import type_of
 from firstbad.errors import BisectionError, InfrastructureError
 from firstbad.session.bisection import INFRA_LIMIT
-from firstbad.session.decide import Decider, Finish, Means, Step
+from firstbad.session.decide import Decider
 from firstbad.session.outcome import Run, judge_report, to_event
 from firstbad.session.question import Question
 from firstbad.session.state import State, apply, fold
+from firstbad.session.steps import Finish, Means, Step
 from firstbad.simulation.result import Result, Status
 from firstbad.simulation.scenario import Scenario, Task
 from firstbad.simulation.world import RunFact, World
@@ -121,17 +123,25 @@ class _Session:
         self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
 
     def _start_builds(self, step: Step) -> None:
-        """Begin the build, and with what builders are left over those that the next step may want."""
+        """Begin the build, and with the other builders those that the next steps are likely to want. A build that no
+        longer is gives way."""
         world = self.world
         if world.builders == 1:
             return
-        if not world.built(step.commit) and step.commit not in world.building() and not world.idle_builders():
-            world.cancel_builds()
-        world.start_build(step.commit)
-        for commit in self.decider.speculate(self.state, step, world.idle_builders()):
-            if commit not in self.started:
-                world.start_build(commit)
-                self.started.add(commit)
+        missing = [] if world.built(step.commit) else [step.commit]
+        missing += islice(self._ahead(step), world.builders - len(missing))
+        pointless = [commit for commit in world.building() if commit not in missing]
+        for commit in missing:
+            if commit in world.building():
+                continue
+            if not world.idle_builders():
+                world.cancel_build(pointless.pop())
+            world.start_build(commit)
+            self.started.add(commit)
+
+    def _ahead(self, step: Step) -> Iterator[str]:
+        """Revisions that the next steps are likely to want and that are not built, as far as the session knows."""
+        return (commit for commit in self.decider.ahead(self.state, step) if not self.world.built(commit))
 
     def _under_way(self) -> dict[str, float]:
         """Speculative builds, and in how many seconds each is done."""

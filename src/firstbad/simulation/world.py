@@ -119,12 +119,10 @@ class World:
         self._built[commit] = end, made, builder
         self.builds += 1
 
-    def cancel_builds(self) -> None:
-        """Give up all builds that are not done. They count as builds; their builders are free at once."""
-        for commit in self.building():
-            del self._built[commit]
-        for builder in self._builders:
-            builder.free = min(builder.free, self.clock)
+    def cancel_build(self, commit: str) -> None:
+        """Give up a build that is under way. It counts as a build; its builder is free at once."""
+        _, _, builder = self._built.pop(commit)
+        builder.free = self.clock
 
     def build(self, commit: str) -> Built:
         """Build a commit, or wait for its build to end; what is built already costs nothing."""
