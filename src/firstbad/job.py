@@ -345,15 +345,20 @@ def merged(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return {**data, **over, **tables}
 
 
-def make_job(data: dict[str, Any], origin: str = "options") -> Job:
-    """Validate ``data`` and the files it names. Raises NotFoundError, UserError."""
+def validated(data: dict[str, Any], origin: str = "options") -> Job:
+    """A job whose fields are what they should be; the files that it names are not looked at. Raises UserError."""
     try:
-        job = Job.model_validate(data)
+        return Job.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "job"
         reason = "missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
         raise UserError(f"{origin}: {field}: {reason}") from None
+
+
+def make_job(data: dict[str, Any], origin: str = "options") -> Job:
+    """Validate ``data`` and the files it names. Raises NotFoundError, UserError."""
+    job = validated(data, origin)
     for key, kind in (("repo", "directory"), ("config", "file"), ("baseline", "file"), ("repro", "file")):
         if getattr(job, key) is None:
             continue

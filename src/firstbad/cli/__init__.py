@@ -29,6 +29,7 @@ _COMMANDS = {
     "mail": "mail",
     "man": "man",
     "opinions": "mark reject",
+    "access": "token project repository",
     "project": "run",
     "report": "report",
     "serve": "serve",

@@ -10,13 +10,14 @@ from rich.table import Table
 from firstbad.cli.bisect import check
 from firstbad.cli.deadline import deadline_option
 from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
-from firstbad.cli.result import print_result, result_json
+from firstbad.cli.result import print_result
 from firstbad.cli.run import run_job
 from firstbad.cli.status import epilog, exit_of
 from firstbad.demo import Case, Demo, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home
 from firstbad.job import Job, make_job
+from firstbad.session.result import result_json
 from firstbad.store import open_store
 
 

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 import click
 
 from firstbad.cli.output import say_error
-from firstbad.cli.result import result_json
 from firstbad.errors import UserError
 from firstbad.home import home
 from firstbad.job import Job
 from firstbad.report.junit import junit_xml
 from firstbad.report.kcidb import check_origin, kcidb_json
 from firstbad.session.record import record_of
+from firstbad.session.result import result_json
 from firstbad.store import Store, open_store
 
 _PATH = click.Path(path_type=Path)

@@ -9,10 +9,11 @@ from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
 from firstbad.cli.here import job_here, under_way
 from firstbad.cli.output import duration, say, say_json
-from firstbad.cli.result import print_result, result_json
+from firstbad.cli.result import print_result
 from firstbad.hand.gitlog import git_bisect_log
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of, is_running, job_state
+from firstbad.session.result import result_json
 from firstbad.store import Store, StoredJob, open_store
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"

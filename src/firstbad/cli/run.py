@@ -6,12 +6,13 @@ from typing import Any
 from firstbad.cli.export import Outputs
 from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
-from firstbad.cli.result import print_result, result_json
+from firstbad.cli.result import print_result
 from firstbad.cli.status import exit_of, exit_of_job, status_of
 from firstbad.errors import BisectionError, BusyError, FirstbadError, InfrastructureError
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.session import Bisection, ProjectSession
+from firstbad.session.result import result_json
 from firstbad.store import Store
 
 

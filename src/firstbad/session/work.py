@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from firstbad.home import Home
 from firstbad.session.lab import job_lock
+from firstbad.session.materials import provide
 from firstbad.session.state import State, apply, fold
 from firstbad.store import Event, Store
 
@@ -39,7 +40,9 @@ class Work:
         """``deadline``: seconds since the epoch, when this session ends with the best answer so far."""
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.deadline = deadline
-        self.job = store.job(number).job
+        stored = store.job(number)
+        provide(store, home, stored)
+        self.job = stored.job
         self.events = store.events(number)
         self.state: State = fold(self.events, self.job.title)
         self._heard = self.events[-1].seq if self.events else -1

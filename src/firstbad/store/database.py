@@ -15,7 +15,7 @@ from sqlalchemy.sql.expression import FunctionElement
 
 from firstbad.errors import InfrastructureError, UserError
 
-HEAD = "0002"  # the newest migration; a database at it needs no alembic at all
+HEAD = "0003"  # the newest migration; a database at it needs no alembic at all
 PATIENCE = 30.0  # seconds in which a database that is away has to come back, where nothing else is said
 _LONGEST_PAUSE = 2.0
 _MIGRATING = 8384  # key of the lock in PostgreSQL under which one process upgrades

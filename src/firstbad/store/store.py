@@ -14,7 +14,7 @@ from firstbad import references
 from firstbad.errors import LostLeaseError, NotFoundError
 from firstbad.home import Home
 from firstbad.job import Job
-from firstbad.store import listing, summary
+from firstbad.store import hooks, listing, summary
 from firstbad.store.database import HEAD, PATIENCE, Database
 from firstbad.store.jobs import COLUMNS, StoredJob, stored
 from firstbad.store.listing import Filter, Page
@@ -131,6 +131,7 @@ class Store:
                 )
             row = {"job_id": job_id, "seq": seq, "time": now, "kind": kind, "data": data, "uid": uid}
             connection.execute(sa.insert(events).values(row))
+            hooks.tell(connection, job_id, int(seq), kind, now)
             if result is not None:
                 more = {"kind": result.kind, "key": result.key, "data": result.data}
                 connection.execute(sa.insert(results).values(job_id=job_id, seq=seq, **more))

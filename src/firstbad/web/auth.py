@@ -6,15 +6,16 @@ import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends, Form, HTTPException, Request
 
-from firstbad.web.site import Site, site_of
+from firstbad.store.access import ALL, SCOPES, Scope, Token
+from firstbad.web.site import site_of
 
-Scope = Literal["read", "submit", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
 COOKIE = "firstbad"
+SESSION_SECONDS = 14 * 86_400
+"""After this a browser has to log in again."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,16 @@ class Viewer:
     scope: Scope
     projects: frozenset[str] | None = None
     csrf: str = ""
+    local: bool = False
+    """They sit at this machine, and no token was made: they may name its paths."""
 
     def may(self, scope: Scope) -> bool:
         """Whether they have this scope or more."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def may_all(self, scope: Scope) -> bool:
+        """Whether they have this scope in all projects."""
+        return self.projects is None and self.may(scope)
 
     def of(self, project: str) -> bool:
         """Whether the project is theirs: its private jobs are theirs to see, its jobs theirs to change."""
@@ -42,17 +49,43 @@ class Viewer:
 
 def viewer_of(request: Request) -> Viewer:
     """Who asks. Raises HTTPException 401 where that is not known, 403 where they come from a page of somebody else."""
+    found = _viewer(request)
+    request.state.who = found.name
+    return found
+
+
+def _viewer(request: Request) -> Viewer:
     site = site_of(request)
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        token = site.access.token(text.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise _who("this token is not valid (any more)")
+        return as_viewer(token)
     check_origin(request)
-    return _local(request, site)
+    token = site.access.session(request.state.visit)
+    if token is not None:
+        return as_viewer(token, csrf_of(request.state.visit))
+    if not site.settings.loopback or not site.access.is_open():
+        raise _who("a token is needed: `Authorization: Bearer TOKEN`, or log in at /login")
+    return _local(request)
 
 
-def _local(request: Request, site: Site) -> Viewer:
+def _who(text: str) -> HTTPException:
+    return HTTPException(401, text, {"WWW-Authenticate": "Bearer"})
+
+
+def as_viewer(token: Token, csrf: str = "") -> Viewer:
+    """Who has this token."""
+    return Viewer(token.name, token.scope, None if token.project == ALL else frozenset({token.project}), csrf)
+
+
+def _local(request: Request) -> Viewer:
     """Everybody on this machine, as long as no token was made."""
-    if not site.settings.loopback or not is_loopback(request.url.hostname or ""):
+    if not is_loopback(request.url.hostname or ""):
         # Another name for this address may be a page's that reads what it should not (DNS rebinding).
         raise HTTPException(403, "without tokens this server answers to localhost only; see `firstbad token create`")
-    return Viewer("local user", "admin", None, csrf_of(request.state.visit))
+    return Viewer("local user", "admin", None, csrf_of(request.state.visit), local=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -1,8 +1,10 @@
 """Errors as answers: JSON for the API, a page for people; what went wrong and the way out, never a traceback."""
 
+from urllib.parse import quote
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from firstbad.errors import BusyError, FirstbadError, NotFoundError, UserError
@@ -21,6 +23,8 @@ def tell_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 401 and _is_page(request):
+            return RedirectResponse(f"/login?to={quote(request.url.path)}", 303)
         made = answer(request, error.status_code, str(error.detail))
         made.headers.update(error.headers or {})
         return made
@@ -30,6 +34,10 @@ def tell_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return answer(request, 422, f"{where}: {first['msg']}")
+
+
+def _is_page(request: Request) -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
 
 
 def answer(request: Request, status: int, text: str) -> Response:

@@ -1,13 +1,17 @@
 """What goes with every answer: headers that keep a browser from running what others wrote, and the browser's cookie."""
 
+import logging
 import re
+import time
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from firstbad.web.auth import COOKIE, new_visit
+from firstbad.web.site import Site
 
+_log = logging.getLogger("firstbad.web")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
 _FIXED = {
@@ -45,10 +49,12 @@ class Guard:
         known = _visit(headers.get("cookie", ""))
         visit = known or new_visit()
         scope.setdefault("state", {})["visit"] = visit
-        secure = scope["app"].state.site.settings.secure
+        site, began = scope["app"].state.site, time.monotonic()
+        secure = site.settings.secure
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
+                _count(site, scope, message["status"], time.monotonic() - began)
                 made = MutableHeaders(scope=message)
                 for name, value in _FIXED.items():
                     made.setdefault(name, value)
@@ -60,6 +66,17 @@ class Guard:
             await send(message)
 
         await self.app(scope, receive, answer)
+
+
+def _count(site: Site, scope: Scope, status: int, seconds: float) -> None:
+    """Once an answer begins: a stream may go on for days."""
+    route = getattr(scope.get("route"), "path", "none")
+    if scope["path"].startswith("/api/v1/") and route != "none" and not route.startswith("/api/"):
+        route = f"/api/v1{route}"
+    site.numbers.requests.labels(scope["method"], route, str(status)).inc()
+    site.numbers.seconds.labels(route).observe(seconds)
+    facts = {"method": scope["method"], "path": scope["path"][:500], "status": status, "seconds": round(seconds, 4)}
+    _log.info("request", extra=facts | {"who": scope["state"].get("who", "")})
 
 
 def _visit(header: str) -> str:

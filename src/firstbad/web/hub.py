@@ -33,6 +33,13 @@ class Hub:
         self._seats: set[_Seat] = set()
         self._seen: dict[int, Glance] = {}
         self._task: asyncio.Task[None] | None = None
+        self.stopping = False
+
+    def stop(self) -> None:
+        """The server ends, and so do all viewers' streams."""
+        self.stopping = True
+        for seat in self._seats:
+            seat.changed.set()
 
     async def watch(self, number: int, patience: float = 15.0) -> AsyncIterator[Glance | None]:
         """Glances at a job whenever they change, the present one first; None after ``patience`` seconds without."""
@@ -43,20 +50,20 @@ class Hub:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._go_on())
         try:
-            while True:
+            while not self.stopping:
                 try:
                     await asyncio.wait_for(seat.changed.wait(), patience)
                 except TimeoutError:
                     yield None
                     continue
                 seat.changed.clear()
-                if number in self._seen:
+                if number in self._seen and not self.stopping:
                     yield self._seen[number]
         finally:
             self._seats.discard(seat)
 
     async def _go_on(self) -> None:
-        while self._seats:
+        while self._seats and not self.stopping:
             wanted = {seat.number for seat in self._seats}
             found: Mapping[int, Glance] = {}
             with suppress(FirstbadError):  # a database that is away comes back, or the pages say so

@@ -10,10 +10,14 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader
 
 from firstbad.home import Home
 from firstbad.report.drawing import PARTS, equip
-from firstbad.store import Store
+from firstbad.store import Queue, Store
+from firstbad.store.access import Access
+from firstbad.store.files import Files
+from firstbad.store.hooks import Hooks
 from firstbad.store.watch import Glance, glances
 from firstbad.web.desk import Desk
 from firstbad.web.hub import Hub
+from firstbad.web.numbers import Numbers
 from firstbad.web.words import HELPERS
 
 STATIC = Path(__file__).parent / "static"
@@ -24,11 +28,18 @@ class Settings:
     """How this server may be used.
 
     ``loopback``: it listens where only users of this machine reach it; until a token is made, they may do everything.
-    ``secure``: browsers come by https, so that cookies are for https only.
+    ``url``: where people find it, for links in what it sends; https there means cookies for https alone. ``upload``:
+    bytes of the largest request.
     """
 
     loopback: bool = True
-    secure: bool = False
+    url: str = ""
+    upload: int = 64 << 20
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by https."""
+        return self.url.startswith("https://")
 
 
 def _templates() -> Environment:
@@ -60,6 +71,31 @@ class Site:
     def glance(self, number: int) -> Glance:
         """What is to be told of a job at once."""
         return glances(self.store, [number]).get(number, Glance())
+
+    @cached_property
+    def access(self) -> Access:
+        """Tokens, projects, repositories."""
+        return Access(self.store.database)
+
+    @cached_property
+    def files(self) -> Files:
+        """Uploads."""
+        return Files(self.store.database)
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """Webhooks."""
+        return Hooks(self.store.database)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Jobs for workers."""
+        return Queue(self.store)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """What Prometheus is told."""
+        return Numbers(self.store)
 
     def render(self, template: str, **values: Any) -> str:
         """A page as text; every value is escaped."""

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from firstbad.web.pages import evidence, job, jobs, stream
+from firstbad.web.pages import evidence, job, jobs, login, stream
 
 router = APIRouter(include_in_schema=False)
-for module in (jobs, job, evidence, stream):
+for module in (login, jobs, job, evidence, stream):
     router.include_router(module.router)

@@ -1,0 +1,72 @@
+"""A job's answer with its costs, as scripts get it."""
+
+from typing import Any
+
+from firstbad.session.state import fold
+from firstbad.session.story import wall_seconds
+from firstbad.store import Event, Store
+
+
+def result_json(store: Store, number: int) -> dict[str, Any]:
+    """The answer with its costs, as scripts get it."""
+    stored = store.job(number)
+    events = store.events(number)
+    state = fold(events, stored.job.title)
+    finished = state.finished or state.budget or _failure(events)
+    costs = {
+        "revisions_tested": state.revisions_tested(),
+        "builds": len(state.builds),
+        "runs": state.runs(),
+        "build_seconds": round(state.build_seconds(), 1),
+        "test_seconds": round(state.test_seconds(), 1),
+        "wall_seconds": round(wall_seconds(events), 1),
+    }
+    keys = (
+        "notes",
+        "status",
+        "commits",
+        "probabilities",
+        "confidence",
+        "older",
+        "older",
+        "boundary",
+        "title",
+        "noop",
+        "why",
+        "tested",
+        "patched",
+        "crashes",
+        "clean",
+        "other",
+        "unreached",
+        "crash_title",
+        "chance",
+        "rate",
+        "rate_from",
+        "is_merge",
+        "proof",
+        "claims",
+        "to",
+        "cc",
+    )
+    found = {key: finished[key] for key in keys if key in finished}
+    if state.config is not None:
+        found["config"] = {key: value for key, value in state.config.items() if key not in ("text", "base")}
+    if state.opinions.said:
+        found["marked"] = [
+            {"commit": one.commit, "says": one.says, "who": one.who, "why": one.why, "time": one.time}
+            for one in state.opinions
+        ]
+    if state.verified:
+        found["verified"] = sorted(state.verified)
+    return {"job": number, "kind": stored.job.kind, **({"status": "unfinished"} | found), **costs}
+
+
+def _failure(events: list[Event]) -> dict[str, Any]:
+    """Why the last session could not give an answer, in the words of the contracts."""
+    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
+    if last is None or last.kind == "started":
+        return {}
+    status = last.data.get("status")
+    known = status in ("not_reproduced", "untestable", "infra_failure")
+    return {"status": status if known else "unfinished", "why": last.data["error"]}
