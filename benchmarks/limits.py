@@ -79,6 +79,38 @@ def rate_of_bits(p: float, lab: Lab, reading: Reading = "continuous") -> float:
     return best
 
 
+def pipelined(commits: int, p: float, builders: int, lab: Lab, delta: float = 0.01, run: float | None = None) -> float:
+    """Least minutes of search with several builders whose work overlaps the tests' (DESIGN): bits over the most of
+    x C(1 - (1 - p F(y))^(V / (r x))), x <= G / B revisions a second, r = boot + y. ``run``: y where it is fixed.
+
+    No search comes near it with many builders: it takes each test for one that was chosen knowing all that came before.
+    """
+    lengths = np.array([lab.run if run is None else run]) if run else np.linspace(lab.run / _LENGTHS, lab.run, _LENGTHS)
+    best = 0.0
+    for length in lengths:
+        rate = p * float(lab.within(np.array([length]))[0])
+        for share in np.linspace(0.05, 1.0, 96):
+            x = builders / lab.build * share
+            shown = 1.0 - (1.0 - rate) ** (lab.machines / ((lab.boot + length) * x))
+            best = max(best, x * _capacity(shown))
+    return bits(commits, delta) / best / 60.0
+
+
+def in_order(commits: int, builders: int, lab: Lab, delta: float = 0.01) -> float:
+    """Least minutes of search in a linear history that hold whatever the crash rate, because results come late.
+
+    What is built at the end of a span B + boot was chosen by what was known at its beginning, and so was all that can
+    be known of it. These are at most G revisions, which cut a line into G + 1 pieces: log2(G + 1) bits a span.
+    """
+    return bits(commits, delta) / math.log2(builders + 1) * (lab.build + lab.boot) / 60.0
+
+
+def _capacity(shown: float) -> float:
+    """Bits of a test that crashes with that chance where the bug is and never elsewhere: the Z-channel's capacity."""
+    quiet = 1.0 - shown
+    return math.log2(1.0 + shown * quiet ** (quiet / shown)) if 0.0 < shown < 1.0 else float(shown > 0.0)
+
+
 def minutes(
     commits: int, p: float, lab: Lab | None = None, delta: float = 0.01, reading: Reading = "continuous"
 ) -> float:
