@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.home import Home, home
 from firstbad.job import Job, make_job
 from firstbad.kernel.artifacts import Artifacts

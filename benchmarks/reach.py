@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.demo_rates import wilson
-from firstbad.cli.demo import demo_job
 from firstbad.crash import first_sign, parse, symbolize
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.history.git import Repo
 from firstbad.home import home

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.demo_rates import wilson
-from firstbad.cli.demo import demo_job
 from firstbad.crash import first_sign, parse
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.home import home
 from firstbad.session.lab import make_engine

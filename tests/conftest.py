@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import find_source, make_demo
+from firstbad.demo import demo_job, find_source, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.errors import NotFoundError
 from firstbad.home import Home, home

@@ -5,8 +5,7 @@ import subprocess
 
 import pytest
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.job import make_job
 from firstbad.session import Bisection
 from firstbad.store import Store

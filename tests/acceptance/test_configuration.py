@@ -2,8 +2,7 @@
 
 import pytest
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.job import make_job
 from firstbad.kernel.dotconfig import read_config, switched_on, unset
 from firstbad.session import Bisection

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support.processes import machines_of
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.store import Store
 
 pytestmark = pytest.mark.kernel

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firstbad.cli.demo import demo_job
 from firstbad.crash import parse, symbolize
-from firstbad.demo import Case, Demo, make_demo
+from firstbad.demo import Case, Demo, demo_job, make_demo
 from firstbad.engine import BuildRequest, LocalEngine, RunRequest
 from firstbad.history.git import Repo
 from firstbad.home import Home

@@ -8,8 +8,7 @@ from tests.support.lab import Lab
 from tests.support.replay import replay
 from tests.unit.test_session import bisect
 
-from firstbad.cli.demo import demo_job
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.history.git import Repo
 from firstbad.home import Home
 

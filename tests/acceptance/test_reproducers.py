@@ -9,9 +9,8 @@ import pytest
 from tests.support.real_trees import release
 
 from firstbad.cli.bisect import check
-from firstbad.cli.demo import demo_job
 from firstbad.crash import first_sign, parse
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.engine import BuildRequest, RunRequest
 from firstbad.engine.local import LocalEngine
 from firstbad.repro import Reproducer, prepare

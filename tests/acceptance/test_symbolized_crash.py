@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firstbad.cli.demo import demo_job
 from firstbad.crash import first_sign, parse, symbolize
-from firstbad.demo import make_demo
+from firstbad.demo import demo_job, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.kernel.artifacts import Built
 from firstbad.repro import prepare

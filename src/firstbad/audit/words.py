@@ -4,11 +4,38 @@ import re
 from collections.abc import Sequence
 
 from firstbad.audit.facts import Facts, Revision
-from firstbad.audit.judge import Audit, Suspect
+from firstbad.audit.judge import Audit, Judged, Suspect
 from firstbad.audit.terms import start_rate, touches
+from firstbad.errors import UserError
+from firstbad.report.log import BisectionLog, read_log
 
 SHORT = 12  # digits of a hash
 _WATCHED = 3  # titles of a revision that are told
+RESULTS = {
+    "candidates": "several commits are left",
+    "older_than_oldest": "the oldest tested release has the bug already",
+    "not_fixed": "the crash still happens at the head",
+    "not_reproduced": "the crash was not reproduced at the start",
+    "error": "it ended with an error",
+    "unfinished": "the log ends before its result",
+}
+
+
+def log_of(text: str, name: str) -> BisectionLog:
+    """What somebody gave as a bisection log. Raises UserError where it can't be one."""
+    log = read_log(text)
+    if not log.start_commit and not log.tests:
+        raise UserError(
+            f"{name}: no bisection log: it has no line 'bisecting cause commit starting from HASH' and no test; "
+            "a log of `git bisect` tells no runs: `firstbad import` takes it in"
+        )
+    return log
+
+
+def doubted_of(judged: Audit) -> list[tuple[Judged, Revision]]:
+    """The verdicts that are probably wrong."""
+    pairs = zip(judged.revisions, judged.facts.revisions, strict=True)
+    return [(one, revision) for one, revision in pairs if one.verdict not in (one.logged, "skip")]
 
 
 def reasons(judged: Audit) -> list[str]:

@@ -7,23 +7,15 @@ import click
 
 from firstbad.audit import Audit, facts_of, judge, to_json
 from firstbad.audit.history import Known, consult
-from firstbad.audit.words import SHORT, name_of, reasons, shown, suspicion
+from firstbad.audit.words import RESULTS, SHORT, doubted_of, log_of, name_of, reasons, shown, suspicion
 from firstbad.cli.output import err, say, say_json
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.git import Repo
-from firstbad.report.log import BisectionLog, read_log
+from firstbad.report.log import BisectionLog
 
 MAX_LOG = 64 << 20  # bytes of a log that are read
 _MOST = 10  # verdicts that are printed
 _STYLE = {"trust": "green", "doubt": "yellow", "reject": "red"}
-_RESULT = {
-    "candidates": "several commits are left",
-    "older_than_oldest": "the oldest tested release has the bug already",
-    "not_fixed": "the crash still happens at the head",
-    "not_reproduced": "the crash was not reproduced at the start",
-    "error": "it ended with an error",
-    "unfinished": "the log ends before its result",
-}
 
 
 @click.command(epilog="Example: firstbad audit --repo linux bisect.txt")
@@ -59,12 +51,7 @@ def _read(name: str) -> BisectionLog:
         raise UserError(f"{name}: {error.strerror or error}") from None
     if len(data) > MAX_LOG:
         raise UserError(f"{name}: more than {MAX_LOG >> 20} MiB: this is no bisection log")
-    log = read_log(data.decode("utf-8", "replace"))
-    if not log.start_commit and not log.tests:
-        raise UserError(
-            f"{name}: no bisection log: it has no line 'bisecting cause commit starting from HASH' and no test; "
-            "a log of `git bisect` tells no runs: `firstbad import` takes it in"
-        )
+    log = log_of(data.decode("utf-8", "replace"), name)
     unknown = sum(line.kind == "unknown" for line in log.lines)
     if unknown:
         err.print(f"firstbad: {name}: {unknown} lines are of no known kind and were passed over", markup=False)
@@ -86,18 +73,14 @@ def _print(name: str, judged: Audit, known: Known, repo: Path | None) -> None:
     if facts.titles:
         say(f"  {log.kind} bisection of {facts.titles[0]} from {log.start_commit[:SHORT]}")
     if facts.named is None:
-        say(f"  names no commit: {_RESULT.get(log.status, log.status)}{f' ({log.error})' if log.error else ''}")
+        say(f"  names no commit: {RESULTS.get(log.status, log.status)}{f' ({log.error})' if log.error else ''}")
     else:
         say(f"  names {facts.named.hash[:SHORT]} {facts.named.title}")
         say(f"  {judged.verdict}: {judged.trust:.0%} that this is the culprit", style=_STYLE[judged.verdict])
         for text in (*reasons(judged), *known.words):
             say(f"    - {text}")
     _print_suspect(judged)
-    doubted = [
-        (one, revision)
-        for one, revision in zip(judged.revisions, facts.revisions, strict=True)
-        if one.verdict not in (one.logged, "skip")
-    ]
+    doubted = doubted_of(judged)
     if len(doubted) > 1:
         say(f"  {len(doubted)} of {len(judged.revisions)} verdicts are probably wrong:")
         for one, revision in doubted[:_MOST]:

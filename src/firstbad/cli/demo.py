@@ -13,10 +13,10 @@ from firstbad.cli.output import clean, duration, err, out, say, say_error, say_j
 from firstbad.cli.result import print_result
 from firstbad.cli.run import run_job
 from firstbad.cli.status import epilog, exit_of
-from firstbad.demo import Case, Demo, make_demo
+from firstbad.demo import Case, Demo, demo_job, make_demo
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import Home, home
-from firstbad.job import Job, make_job
+from firstbad.job import Job
 from firstbad.session.result import result_json
 from firstbad.store import open_store
 
@@ -101,24 +101,6 @@ def _wanted(made: Demo, bug: tuple[str, ...], every: bool) -> list[str]:
         if name not in made.cases:
             raise UserError(f"--bug: there is no bug {name!r}; the demo has {', '.join(made.cases)}")
     return names
-
-
-def demo_job(made: Demo, case: Case, target: float, verify: str = "clean") -> Job:
-    """The job of one case: what a user would say of it, and nothing of the truth."""
-    return make_job(
-        {
-            "kind": case.kind,
-            "name": f"demo {case.name}, seed {made.seed}",
-            "repo": str(made.repo),
-            "config": str(case.config),
-            "repro": str(case.repro),
-            "commit": case.start,
-            **({"head": case.head} if case.kind == "fix" else {}),
-            "target": target,
-            "machine": {"cpus": case.cpus},
-            "build": {"config_base": "tinyconfig", "verify": verify},
-        }
-    )
 
 
 def _bisect(

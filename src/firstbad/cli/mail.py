@@ -2,7 +2,6 @@
 
 import datetime
 from email.headerregistry import Address
-from email.utils import make_msgid
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +13,10 @@ from firstbad.home import Home, home
 from firstbad.report.addresses import person
 from firstbad.report.mail import Original
 from firstbad.report.rules import rules
-from firstbad.report.smtp import MailSettings, deliver
+from firstbad.report.smtp import MailSettings
 from firstbad.session.outbox import Outbox
 from firstbad.session.posting import Posting, Wishes, original_of, posting
+from firstbad.session.sending import reason_of, reasons_of, send_mail
 from firstbad.store import Store, StoredJob, open_store
 
 _WAIVABLE = [rule.name for rule in rules() if rule.waivable]
@@ -71,7 +71,7 @@ def mail(
         say_json(_json(made, ""))
         return
     if made.named and not made.story.candidates:
-        raise HeldBackError("nothing to report: " + "; ".join(_reason(one.name, one.reason) for one in made.held))
+        raise HeldBackError("nothing to report: " + reasons_of(made.held))
     _tell_what_holds(made)
     _print(made, wishes.sender, output)
 
@@ -92,49 +92,15 @@ def _wishes(stored: StoredJob, settings: MailSettings, said: dict[str, Any]) -> 
 
 
 def _send(place: Home, store: Store, stored: StoredJob, settings: MailSettings, wishes: Wishes, as_json: bool) -> None:
-    if wishes.sender is None:
-        raise UserError("--send needs --from 'Name <address>' (or 'from' in mail.toml)")
-    sender = wishes.sender
-    settings.server()
-    outbox = Outbox(place, store)
-    with outbox.locked():
-        made = posting(place, store, stored, settings, wishes)
+    def told(made: Posting) -> None:
         for note in made.letter.notes:
             err.print(note, markup=False)
-        if made.held:
-            raise HeldBackError("not sent: " + "; ".join(_reason(one.name, one.reason) for one in made.held))
-        own_id = make_msgid("firstbad", sender.domain)
-        now = datetime.datetime.now(datetime.UTC)
-        recipients = [*made.letter.to, *made.letter.cc]
-        password = _password(place, settings)
-        made.letter.message(sender, now, own_id)  # what can't be written is known before anything is recorded
-        outbox.send(
-            made.story,
-            made.letter,
-            own_id,
-            made.named,
-            lambda: deliver(
-                settings,
-                password,
-                lambda eight: made.letter.message(sender, now, own_id, eight),
-                sender.addr_spec,
-                recipients,
-            ),
-        )
+
+    made, own_id = send_mail(place, store, stored, settings, wishes, told)
     if as_json:
         say_json(_json(made, own_id))
     else:
-        say(f"sent to {', '.join(recipients)}: {own_id}")
-
-
-def _password(place: Home, settings: MailSettings) -> str:
-    if not settings.user:
-        return ""
-    file = place.root / settings.password_file
-    try:
-        return file.read_text(encoding="utf-8").rstrip("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"mail.toml: password_file: {file}: {error}") from None
+        say(f"sent to {', '.join([*made.letter.to, *made.letter.cc])}: {own_id}")
 
 
 def _settle(place: Home, store: Store, stored: StoredJob, settle: Literal["sent", "unsent"]) -> None:
@@ -153,11 +119,7 @@ def _tell_what_holds(made: Posting) -> None:
     for note in made.letter.notes:
         err.print(note, markup=False)
     for one in made.held:
-        err.print(f"held back: {_reason(one.name, one.reason)}", style="yellow", markup=False)
-
-
-def _reason(name: str, reason: str) -> str:
-    return f"{reason} [{name}]"
+        err.print(f"held back: {reason_of(one)}", style="yellow", markup=False)
 
 
 def _print(made: Posting, sender: Address | None, output: Path | None) -> None:

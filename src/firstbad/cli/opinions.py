@@ -1,16 +1,12 @@
 """``mark`` and ``reject``: people overrule what was run, signed, and take it back."""
 
-import getpass
-import socket
 from typing import cast
 
 import click
 
 from firstbad.cli.output import say
 from firstbad.errors import UserError
-from firstbad.history.git import Repo
 from firstbad.home import home
-from firstbad.job import Job
 from firstbad.session import is_running, overrule
 from firstbad.session.opinions import Opinion, Says
 from firstbad.store import StoredJob, open_store
@@ -37,7 +33,7 @@ def mark(revision: str, verdict: str | None, why: str, number: int | None, undo:
     store = open_store(home())
     stored = store.job(number)
     says = None if undo else cast(Says, verdict)
-    _tell(stored, overrule.mark(store, stored, revision, says, _who(stored.job), why))
+    _tell(stored, overrule.mark(store, stored, revision, says, overrule.signer(stored.job), why))
 
 
 @click.command(epilog="Example: firstbad reject 3 --why 'reverted it: the crash stays'")
@@ -54,22 +50,13 @@ def reject(number: int | None, why: str, undo: bool) -> None:
     stored = store.job(number)
     if not undo and not why.strip():
         raise UserError("say --why: others have to be able to judge it")
-    _tell(stored, overrule.reject(store, stored, _who(stored.job), why, undo))
+    _tell(stored, overrule.reject(store, stored, overrule.signer(stored.job), why, undo))
 
 
 def _tell(stored: StoredJob, opinion: Opinion) -> None:
     say(f"job {stored.id}: {opinion.words()}")
     if not is_running(home().job(stored.id)):
         say(f"go on with: firstbad resume {stored.id}", style="dim")
-
-
-def _who(job: Job) -> str:
-    """Name and address as git has them, else the user of this machine."""
-    repo = Repo(job.repo)
-    name, email = (repo.git("config", "--get", key, check=False).strip() for key in ("user.name", "user.email"))
-    if name or email:
-        return f"{name} <{email}>" if name and email else name or email
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 COMMANDS = (mark, reject)

@@ -1,7 +1,11 @@
 """People overrule what was run: what may be said of a job's revisions, and how it is recorded."""
 
+import getpass
+import socket
+
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
+from firstbad.job import Job
 from firstbad.session.opinions import Opinion, Says
 from firstbad.session.question import pinned
 from firstbad.session.state import fold
@@ -56,3 +60,12 @@ def _reasoned(why: str) -> None:
 def _record(store: Store, stored: StoredJob, opinion: Opinion) -> Opinion:
     store.append(stored.id, "opinion", opinion.to_event())
     return opinion
+
+
+def signer(job: Job) -> str:
+    """Who says something at this machine: name and address as git has them, else its user."""
+    repo = Repo(job.repo)
+    name, email = (repo.git("config", "--get", key, check=False).strip() for key in ("user.name", "user.email"))
+    if name or email:
+        return f"{name} <{email}>" if name and email else name or email
+    return f"{getpass.getuser()}@{socket.gethostname()}"

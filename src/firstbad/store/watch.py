@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from firstbad.store.database import clock
 from firstbad.store.jobs import STANDING
 from firstbad.store.store import Store
-from firstbad.store.tables import events, jobs, workers
+from firstbad.store.tables import events, jobs
+from firstbad.store.tables import workers as table
 
 ALL = 0
 """In place of a job's number: all jobs."""
@@ -42,9 +43,9 @@ def _glances(connection: sa.Connection, numbers: Collection[int]) -> dict[int, G
         found[ALL] = Glance(int(newest) + int(job))
     wanted = [number for number in numbers if number != ALL]
     if wanted:
-        working = sa.and_(workers.c.owner == jobs.c.owner, workers.c.job_id == jobs.c.id, jobs.c.leased_until > clock())
-        query = sa.select(jobs.c.id, jobs.c.seq, STANDING.label("standing"), workers.c.host, workers.c.data)
-        rows = connection.execute(query.select_from(jobs.outerjoin(workers, working)).where(jobs.c.id.in_(wanted)))
+        working = sa.and_(table.c.owner == jobs.c.owner, table.c.job_id == jobs.c.id, jobs.c.leased_until > clock())
+        query = sa.select(jobs.c.id, jobs.c.seq, STANDING.label("standing"), table.c.host, table.c.data)
+        rows = connection.execute(query.select_from(jobs.outerjoin(table, working)).where(jobs.c.id.in_(wanted)))
         found |= {row.id: _glance(row) for row in rows}
     return found
 
@@ -54,3 +55,24 @@ def _glance(row: Any) -> Glance:
     return Glance(
         row.seq, row.standing, str(told.get("activity", ""))[:200], float(told.get("since", 0.0)), row.host or ""
     )
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker as it told of itself. Times are seconds since the epoch; ``job`` None: it works on none."""
+
+    owner: str
+    host: str
+    pid: int
+    started: float
+    seen: float
+    state: str
+    job: int | None
+    data: Mapping[str, Any]
+
+
+def workers(store: Store) -> list[WorkerRow]:
+    """All workers that are known, those that were seen last first."""
+    columns = (table.c.owner, table.c.host, table.c.pid, table.c.started, table.c.seen, table.c.state, table.c.job_id)
+    query = sa.select(*columns, table.c.data).order_by(table.c.seen.desc()).limit(200)
+    return store.database.read(lambda connection: [WorkerRow(*row) for row in connection.execute(query)])

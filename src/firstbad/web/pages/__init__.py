@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from firstbad.web.pages import evidence, job, jobs, login, stream
+from firstbad.web.pages import asked, audit, evidence, job, jobs, login, overrule, post, stream, system
 
 router = APIRouter(include_in_schema=False)
-for module in (login, jobs, job, evidence, stream):
+# The last one takes any action of a job.
+for module in (login, jobs, job, evidence, stream, overrule, post, audit, system, asked):
     router.include_router(module.router)

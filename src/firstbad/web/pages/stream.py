@@ -29,10 +29,14 @@ async def list_stream(site: TheSite, viewer: Reader) -> StreamingResponse:
 
 @router.get("/jobs/{number}/stream")
 async def job_stream(
-    site: TheSite, viewer: Reader, stored: SeenJob, seen: Annotated[int, Query(ge=-1, lt=1 << 31)] = -1
+    site: TheSite,
+    viewer: Reader,
+    stored: SeenJob,
+    seen: Annotated[int, Query(ge=-1, lt=1 << 31)] = -1,
+    standing: Annotated[str, Query(max_length=20)] = "",
 ) -> StreamingResponse:
-    """For a job's page, which shows the events up to ``seen``."""
-    return _stream(_job_changes(site, stored.id, seen, stored.standing))
+    """For a job's page, which shows the events up to ``seen`` of a job that was ``standing`` so."""
+    return _stream(_job_changes(site, stored.id, seen, standing))
 
 
 def _stream(lines: AsyncIterator[str]) -> StreamingResponse:
