@@ -18,8 +18,7 @@ from firstbad.errors import BisectionError, InfrastructureError
 from firstbad.home import Home
 from firstbad.report import read_log
 from firstbad.session import Bisection, fold
-from firstbad.session.lab import job_lock
-from firstbad.store import Store
+from firstbad.store import Queue, Store
 from firstbad.web import make_app
 
 NOW = 1_800_000_000.0
@@ -111,7 +110,7 @@ def test_a_bisection_ends_at_its_deadline_and_goes_on(place, history, clock):  #
     assert log.status == "candidates"
     assert set(log.commits) == set(answer["commits"])
     assert json.loads(invoke("status", "--json").stdout)["state"] == "out of time"
-    page = TestClient(make_app(Home(place / "home", 1 << 30))).get("/jobs/1").text
+    page = TestClient(make_app(Home(place / "home", 1 << 30)), base_url="http://127.0.0.1").get("/jobs/1").text
     assert "out of time" in page
     assert answer["commits"][0] in page
     before = sum(event.kind == "run" for event in events)
@@ -253,8 +252,9 @@ def test_a_second_process_leaves_nothing_in_the_record(place, lab, history):  # 
     store = Store(place / "home" / "firstbad.db")
     before = len(store.events(1))
     assert before, done.stderr
-    with job_lock(Home(place / "home", 1 << 30).job(1)):
-        result = invoke("resume", "1")
+    lease = Queue(store).take(1)
+    result = invoke("resume", "1")
+    Queue(store).release(lease)
     assert result.exit_code == 2
     assert "is running" in result.stderr
     assert len(store.events(1)) == before

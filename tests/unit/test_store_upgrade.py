@@ -1,5 +1,7 @@
-"""A store that the first release made (`tests/support/store_0001.sql`: two jobs of `firstbad run`, one of them overruled
-after its end, one failed) is brought up to date, in both kinds of database."""
+"""A store that the first release made is brought up to date, in both kinds of database.
+
+`tests/support/store_0001.sql` has two jobs of `firstbad run`: one was overruled after its end, one failed.
+"""
 
 import sqlite3
 import threading

@@ -12,7 +12,7 @@ from firstbad.cli.output import duration, say, say_json
 from firstbad.cli.result import print_result
 from firstbad.hand.gitlog import git_bisect_log
 from firstbad.home import home
-from firstbad.session import bisection_log, fold, git_log_of, is_running, job_state
+from firstbad.session import bisection_log, fold, git_log_of
 from firstbad.session.result import result_json
 from firstbad.store import Store, StoredJob, open_store
 
@@ -61,11 +61,10 @@ def status(number: int | None, as_json: bool, every: bool) -> None:
 def _row(store: Store, stored: StoredJob) -> dict[str, Any]:
     events = store.events(stored.id)
     state = fold(events, stored.job.title)
-    running = is_running(home().job(stored.id))
     title = state.crash["title"] if state.crash else stored.job.title
     return {
         **result_json(store, stored.id),
-        "state": job_state(events, running, stored.cancelled),
+        "state": stored.standing,
         "name": stored.job.name,
         "crash_title": title,
         "age_seconds": round(time.time() - stored.created, 1),
@@ -117,8 +116,7 @@ def cancel(number: int | None) -> None:
         say(f"job {stored.id} is finished")
         return
     store.cancel(stored.id)
-    running = is_running(home().job(stored.id))
-    say(f"job {stored.id} is being cancelled" if running else f"job {stored.id} is cancelled")
+    say(f"job {stored.id} is being cancelled" if stored.running else f"job {stored.id} is cancelled")
 
 
 COMMANDS = (status, show, log, cancel)

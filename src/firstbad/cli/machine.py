@@ -9,7 +9,7 @@ from firstbad.cli.output import say
 from firstbad.home import GIB, home
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.places import drop
-from firstbad.session import is_running
+from firstbad.store import Filter, open_store
 
 
 @click.command(epilog="Example: firstbad gc --budget 5")
@@ -19,7 +19,7 @@ def gc(budget: float | None) -> None:
     place = home()
     limit = place.budget if budget is None else int(budget * GIB)
     before = _size(place.root)
-    if not any(is_running(job) for job in (place.root / "jobs").glob("*")):
+    if not any(one.running for one in open_store(place).page(Filter(standing=["running"]), limit=200).jobs):
         for builder in place.builders.glob("*"):
             drop(builder, limit // 4)
         if _size(place.ccache) > limit // 4:

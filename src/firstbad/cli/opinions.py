@@ -7,7 +7,7 @@ import click
 from firstbad.cli.output import say
 from firstbad.errors import UserError
 from firstbad.home import home
-from firstbad.session import is_running, overrule
+from firstbad.session import overrule
 from firstbad.session.opinions import Opinion, Says
 from firstbad.store import StoredJob, open_store
 
@@ -55,7 +55,7 @@ def reject(number: int | None, why: str, undo: bool) -> None:
 
 def _tell(stored: StoredJob, opinion: Opinion) -> None:
     say(f"job {stored.id}: {opinion.words()}")
-    if not is_running(home().job(stored.id)):
+    if not stored.running and not stored.queued:
         say(f"go on with: firstbad resume {stored.id}", style="dim")
 
 

@@ -9,7 +9,7 @@ from firstbad.history.git import Repo
 from firstbad.history.graph import titles
 from firstbad.home import Home
 from firstbad.report.smtp import MailSettings
-from firstbad.session import State, fold, is_running, job_state, verdict_of
+from firstbad.session import State, fold, verdict_of
 from firstbad.session.config_words import choice_words
 from firstbad.session.posting import Wishes, posting
 from firstbad.session.story import wall_seconds
@@ -30,7 +30,7 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
     stored = store.job(number)
     events = store.events(number)
     state = fold(events, stored.job.title)
-    running = is_running(place.job(number))
+    running = stored.running
     if state.finished is None and (running or state.budget is None):
         _print_open(stored, events, state, running)
         return
@@ -148,7 +148,7 @@ def _print_reporting(store: Store, place: Home, stored: StoredJob) -> None:
 
 
 def _print_open(stored: StoredJob, events: list[Event], state: State, running: bool) -> None:
-    where = job_state(events, running, stored.cancelled)
+    where = stored.standing
     say(f"job {stored.id}: {stored.job.kind} bisection, {where}", style="bold")
     failed = next((event.data["error"] for event in reversed(events) if event.kind == "failed"), "")
     if failed and where == "failed":

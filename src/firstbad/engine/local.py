@@ -14,6 +14,7 @@ from firstbad.home import Home
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
+from firstbad.kernel.process import Slot
 from firstbad.repro import Reproducer
 from firstbad.vm import (
     Acceleration,
@@ -28,7 +29,7 @@ from firstbad.vm import (
 
 
 class LocalEngine:
-    """One builder and a few machines at a time.
+    """One builder, with a directory that no other process uses meanwhile, and a few machines at a time.
 
     ``machines`` is how many run in parallel (:func:`firstbad.vm.capacity` tells how many make sense).
     """
@@ -41,7 +42,9 @@ class LocalEngine:
         self._payload = reproducer.payload()
         self._initramfs = build_initramfs(home.machines, arch=self._arch)
         self._spec = replace(spec, config=spec.config + reproducer.config)
-        self._builder = Builder(home.builders / "0", self.artifacts, home.ccache, jobs, home.budget // 4)
+        self._slot = Slot(home.builders)
+        limit = home.budget // 4 // max(1, len(list(home.builders.glob("*.slot"))))
+        self._builder = Builder(self._slot.directory, self.artifacts, home.ccache, jobs, limit, home.budget // 4)
         self._snapshots = _pool(home.machines)
         self._cancel = threading.Event()
         self._builds = ThreadPoolExecutor(1, "build")
@@ -123,6 +126,7 @@ class LocalEngine:
         self._runs.shutdown(wait=True, cancel_futures=True)
         self._snapshots.clear()
         self._builds.shutdown(wait=True, cancel_futures=True)
+        self._slot.close()
 
 
 def _pool(directory: Path) -> Pool:

@@ -5,11 +5,14 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from firstbad.kernel.architecture import DEFAULT
+from firstbad.kernel.process import file_lock
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class Artifacts:
         known = {field.name for field in fields(Built)}
         built = Built(**{**{k: v for k, v in meta.items() if k in known}, "directory": directory, "cached": True})
         return built if built.error or built.kernel.exists() else None
+
+    def lock(self, key: str, cancel: threading.Event | None = None) -> AbstractContextManager[None]:
+        """While it is held no other process of this host makes the build of that key."""
+        return file_lock(self.directory / ".locks" / key, cancel)
 
     def put(self, built: Built, made: Path) -> Built:
         """Take over the directory ``made`` (on the same file system), whole or not at all."""

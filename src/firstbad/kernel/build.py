@@ -54,13 +54,20 @@ class Builder:
     """One builder: a few places (work tree and output directory), and the shared caches."""
 
     def __init__(
-        self, directory: Path, artifacts: Artifacts, ccache: Path, jobs: int = 0, limit_bytes: int = 5 << 30
+        self,
+        directory: Path,
+        artifacts: Artifacts,
+        ccache: Path,
+        jobs: int = 0,
+        limit_bytes: int = 5 << 30,
+        cache_bytes: int = 0,
     ) -> None:
-        """``limit_bytes`` bounds the places, and the compile cache in its turn."""
+        """``limit_bytes`` bounds the places, ``cache_bytes`` (0: the same) the compile cache."""
         self.directory = directory
         self.artifacts = artifacts
         self.ccache = ccache
         self.limit_bytes = limit_bytes
+        self.cache_bytes = cache_bytes or limit_bytes
         self.jobs = jobs or os.cpu_count() or 1
         self._fixer = Fixer(directory / "objects")
 
@@ -84,12 +91,15 @@ class Builder:
             made_from = (config.digest(spec.config, spec.base, version, arch.name), tools.identity, *tools.make)
             key = hashlib.sha256("\0".join((_RECIPE, source.tree, *made_from, source.error)).encode()).hexdigest()[:32]
             try:
-                known = self.artifacts.get(f"{key}-{fresh}" if fresh else key)
-                if known is None:
-                    step = _Step(self, source, commit, spec, version, tools, made_from, cancel)
-                    known = step.build_fresh(key, fresh) if fresh else step.build_near(key)
-                if fresh:
-                    self._compare(key, known)
+                # Another builder may be at the same kernel: it is waited for, and its kernel is ours.
+                with self.artifacts.lock(f"{key}-{fresh}" if fresh else key, cancel):
+                    known = self.artifacts.get(f"{key}-{fresh}" if fresh else key)
+                    if known is None:
+                        step = _Step(self, source, commit, spec, version, tools, made_from, cancel)
+                        known = step.build_fresh(key, fresh) if fresh else step.build_near(key)
+                    if fresh:
+                        with self.artifacts.lock(key, cancel):
+                            self._compare(key, known)
             except OSError as problem:
                 raise InfrastructureError(f"building {commit[:12]}: {problem}") from problem
             return replace(known, fixes=source.applied)
@@ -270,7 +280,7 @@ class _Step:
         if self.fresh == "full":
             return {"CCACHE_DISABLE": "1"}
         env = {"CCACHE_CONFIGPATH": "/dev/null", "CCACHE_DIR": str(self.builder.ccache)}
-        env["CCACHE_MAXSIZE"] = f"{self.builder.limit_bytes // 1_000_000}M"
+        env["CCACHE_MAXSIZE"] = f"{self.builder.cache_bytes // 1_000_000}M"
         if self.maps:
             env["CCACHE_BASEDIR"] = str(self.place.directory)
         return env | ({"CCACHE_NODIRECT": "1"} if self.fresh else {})

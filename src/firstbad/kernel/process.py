@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import math
 import os
 import signal
@@ -95,6 +96,37 @@ def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.
         lock.flush()
         os.set_inheritable(lock.fileno(), True)
         yield
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, cancel: threading.Event | None = None) -> Iterator[None]:
+    """Hold a lock that other firstbad processes of this host wait for; it ends with this process. Raises Cancelled when
+    ``cancel`` is set meanwhile."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as lock:
+        while not _try_lock(lock.fileno()):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            time.sleep(0.05)
+        yield
+
+
+class Slot:
+    """The first numbered directory under ``root`` that no other process of this host has; ours until :meth:`close` or
+    this process's end."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count():
+            self._lock = (root / f"{number}.slot").open("a+")
+            if _try_lock(self._lock.fileno()):
+                self.directory = root / str(number)
+                return
+            self._lock.close()
+
+    def close(self) -> None:
+        """Let others have it."""
+        self._lock.close()
 
 
 def mark(directory: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 from firstbad.errors import InfrastructureError
 from firstbad.history.git import Repo
@@ -44,7 +45,7 @@ class Bench:
         self.trees = Trees(repo, home.root / "projects" / key, home.budget // 2)
         self.running = Running()
         self._pool = ThreadPoolExecutor(project.jobs, thread_name_prefix="bench")
-        self._free: dict[str, list[int]] = {}
+        self._used: dict[str, IO[str]] = {}
         self._lock = threading.Lock()
         self._prefix = f"firstbad-{sha256(str(home.root).encode()).hexdigest()[:6]}-{number}-"
         for left in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):  # of a session that was killed
@@ -62,8 +63,25 @@ class Bench:
         """End everything that is under way and leave nothing behind."""
         self.running.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._release(frozenset())
+
+    def collect(self, keep: frozenset[str]) -> None:
+        """Let go of all revisions but those of ``keep``, and remove what is over the budget and nobody uses."""
+        self._release(keep)
+        self.trees.collect(keep)
+
+    def _use(self, commit: str) -> None:
+        with self._lock:
+            if commit not in self._used:
+                self._used[commit] = self.trees.use(commit)
+
+    def _release(self, keep: frozenset[str]) -> None:
+        with self._lock:
+            for commit in self._used.keys() - keep:
+                self._used.pop(commit).close()
 
     def _build(self, commit: str) -> tuple[Made, bool]:
+        self._use(commit)
         with self.trees.lock(commit):
             known = self.trees.made(commit)
             if known is not None:
@@ -104,10 +122,7 @@ class Bench:
     @contextmanager
     def _place(self, commit: str) -> Iterator[Path]:
         """A place at a revision that nobody else uses."""
-        with self._lock:
-            free = self._free.setdefault(commit, list(range(self.project.jobs)))
-            number = free.pop(0)
-        try:
+        with self.trees.place_of_ones_own(commit) as number:
             if not number:
                 yield self.trees.place(commit, 0)
             else:
@@ -115,10 +130,6 @@ class Bench:
                     directory = self.trees.another(commit, number)
                     shutil.copy(self.trees.place(commit, 0).parent / "baseline", directory.parent / "baseline")
                 yield directory
-        finally:
-            with self._lock:
-                free.append(number)
-                free.sort()
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:

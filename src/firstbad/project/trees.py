@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
+from typing import IO
 
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Repo
@@ -47,11 +49,34 @@ class Trees:
     def lock(self, commit: str) -> Iterator[None]:
         """Nobody else makes or changes a revision's directory meanwhile."""
         directory = self.at(commit)
-        directory.mkdir(exist_ok=True)
-        with (directory / "lock").open("a+") as lock:
+        with self._file(commit, "lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            directory.mkdir(exist_ok=True)
             os.utime(directory)  # when it was used last
             yield
+
+    def _file(self, commit: str, name: str) -> IO[str]:
+        """A file to lock, beside the directories: those come and go."""
+        (self.root / ".locks").mkdir(exist_ok=True)
+        return (self.root / ".locks" / f"{self.at(commit).name}.{name}").open("a+")
+
+    def use(self, commit: str) -> IO[str]:
+        """Have a revision's directory stay, until the file that is returned is closed."""
+        used = self._file(commit, "use")
+        fcntl.flock(used, fcntl.LOCK_SH)
+        return used
+
+    @contextmanager
+    def place_of_ones_own(self, commit: str) -> Iterator[int]:
+        """The first place of a revision that nobody uses, in no process of this host."""
+        for number in count():
+            with self._file(commit, f"place{number}") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield number
+                return
 
     def made(self, commit: str) -> Made | None:
         """The build that is kept; None: there is none yet."""
@@ -105,16 +130,24 @@ class Trees:
 
     def collect(self, keep: frozenset[str]) -> None:
         """Remove what was used longest ago until the rest fits the budget; the commits of ``keep`` stay."""
-        spared = {self.at(commit).name for commit in keep}
+        spared = {".locks", *(self.at(commit).name for commit in keep)}
         found = sorted((path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
         sizes = {path: _size(path) for path in found}
         total = sum(sizes.values())
         for path in found:
             if total <= self.budget:
                 return
-            if path.name not in spared:
-                _remove(path)
+            if path.name not in spared and self._remove_unused(path):
                 total -= sizes[path]
+
+    def _remove_unused(self, path: Path) -> bool:
+        with self._file(path.name, "use") as used:
+            try:
+                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            _remove(path)
+            return True
 
     def _begin(self, directory: Path) -> None:
         """A repository without commits of its own that sees all of the user's."""

@@ -19,6 +19,7 @@ from firstbad.session.answer import Answer
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider
 from firstbad.session.lab import machine_config, make_engine
+from firstbad.session.lease import Hold
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.probing import Prober
 from firstbad.session.proof import Proof
@@ -50,12 +51,13 @@ class Bisection(Work):
         engine: Callable[[Home, Job], Engine] = make_engine,
         minimizer: Minimizer | None = None,
         deadline: float | None = None,
+        hold: Hold | None = None,
     ) -> None:
         """``minimizer`` makes configurations smaller; None: by the Kconfig files of the start commit.
 
         ``deadline``: seconds since the epoch, when this session ends with the best answer so far.
         """
-        super().__init__(store, number, home, observer, deadline)
+        super().__init__(store, number, home, observer, deadline, hold)
         self.minimizer = minimizer
         self.consoles = home.job(number) / "consoles"
         self.repo = Repo(self.job.repo)

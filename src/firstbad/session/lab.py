@@ -1,13 +1,6 @@
-"""What a job is worked on with: its engine, the machine of a run, and the lock that keeps others off."""
-
-import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
-from pathlib import Path
+"""What a job is worked on with: its engine, and the machine of a run."""
 
 from firstbad.engine import LocalEngine
-from firstbad.errors import BusyError
 from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import Job
@@ -48,31 +41,3 @@ def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:
         disk=Disk(wanted.image, wanted.ssh_key, wanted.root) if wanted.image else None,
         run_seconds=run_seconds + (LEAK_SECONDS if job.bug.kind == "leak" else 0),
     )
-
-
-@contextlib.contextmanager
-def job_lock(directory: Path) -> Iterator[None]:
-    """Only one process works on a job. Raises BusyError that names the other."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise BusyError(f"job {directory.name} is running (process {lock.read().strip()})") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def is_running(directory: Path) -> bool:
-    """Whether a process works on the job with this directory."""
-    if not (directory / "lock").exists():
-        return False
-    with (directory / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -13,6 +13,7 @@ from firstbad.job import Job, Project
 from firstbad.project.bench import Bench, Tested
 from firstbad.project.trees import Made
 from firstbad.session.details import details_of, titles_of
+from firstbad.session.lease import Hold
 from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import Question
 from firstbad.session.reading import Level, Reader, level
@@ -102,8 +103,9 @@ class ProjectSession(Work):
         observer: Observer,
         deadline: float | None = None,
         lab: Lab | None = None,
+        hold: Hold | None = None,
     ) -> None:
-        super().__init__(store, number, home, observer, deadline)
+        super().__init__(store, number, home, observer, deadline, hold)
         assert self.job.project is not None  # noqa: S101 - the caller looked
         self.project: Project = self.job.project
         self.repo = Repo(self.job.repo)
@@ -223,7 +225,7 @@ class ProjectSession(Work):
                     self.record("build", {"commit": commit, **_build_event(self.repo, commit, made, cached)})
             self.check_end()
         if isinstance(self.lab, Bench):
-            self.lab.trees.collect(frozenset(commits))
+            self.lab.collect(frozenset(commits))
 
     def _run(self, steps: list[Step]) -> None:
         """The runs of each step, until one of a step's fails; those under way are let finish."""

@@ -6,17 +6,28 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from firstbad.errors import BusyError, LostLeaseError
 from firstbad.home import Home
-from firstbad.session.lab import job_lock
+from firstbad.session.lease import Hold
 from firstbad.session.materials import provide
 from firstbad.session.state import State, apply, fold
-from firstbad.store import Event, Store
+from firstbad.store import Event, Queue, Result, Store
 
 _Done = TypeVar("_Done")
+# What people and commands tell of a job, whoever works on it.
+_ANYBODYS = ("opinion", "mail", "told")
 
 
 class Cancelled(Exception):
     """The job was given up by ``firstbad cancel``."""
+
+
+class Paused(Cancelled):
+    """The job waits until somebody resumes it."""
+
+
+class Stopped(Exception):
+    """Whoever runs the session ends it; another session goes on."""
 
 
 class OutOfTime(Exception):
@@ -36,8 +47,18 @@ class Observer(Protocol):
 class Work:
     """One job's events and the state that they make; every fact is on disk before anything is done with it."""
 
-    def __init__(self, store: Store, number: int, home: Home, observer: Observer, deadline: float | None) -> None:
-        """``deadline``: seconds since the epoch, when this session ends with the best answer so far."""
+    def __init__(
+        self,
+        store: Store,
+        number: int,
+        home: Home,
+        observer: Observer,
+        deadline: float | None,
+        hold: Hold | None = None,
+    ) -> None:
+        """``deadline``: seconds since the epoch, when this session ends with the best answer so far. ``hold``: the
+        lease of a worker; without one the session takes its own."""
+        self.hold = hold
         self.store, self.number, self.home, self.observer = store, number, home, observer
         self.deadline = deadline
         stored = store.job(number)
@@ -49,9 +70,18 @@ class Work:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """No other process works on the job meanwhile. Raises UserError."""
-        with job_lock(self.home.job(self.number)):
+        """No other process works on the job meanwhile. Raises BusyError."""
+        if self.hold is not None:
             yield
+            return
+        queue = Queue(self.store)
+        with Hold(queue, queue.take(self.number)) as self.hold:
+            try:
+                if any(event.kind not in _ANYBODYS for event in self.store.events(self.number, self._heard)):
+                    raise BusyError(f"job {self.number} went on in another process just now; run this again")
+                yield
+            finally:
+                self.hold = None
 
     def hear(self) -> bool:
         """Take in what people said meanwhile, from other processes; whether they said anything."""
@@ -62,9 +92,9 @@ class Work:
             self.observer.event(event, self.state)
         return bool(since)
 
-    def record(self, kind: str, data: dict[str, Any]) -> Event:
-        """Put an event on disk, then into the state."""
-        event = self.store.append(self.number, kind, data)
+    def record(self, kind: str, data: dict[str, Any], result: Result | None = None) -> Event:
+        """Put an event on disk, with a result that others may use, then into the state. Raises LostLeaseError."""
+        event = self.store.append(self.number, kind, data, self.hold.token if self.hold else "", result)
         if event.seq == self._heard + 1:  # else somebody said something in between, which is yet to be heard
             self._heard = event.seq
         apply(self.state, event, self.job.title)
@@ -79,8 +109,16 @@ class Work:
             self.check_end()  # the measurement that a test needs may have used all of the time
 
     def check_end(self) -> None:
-        """Raises Cancelled where the job was given up, OutOfTime where the deadline has passed."""
-        if self.store.job(self.number).cancelled:
+        """Raises Cancelled where the job was given up, Paused, Stopped and LostLeaseError as they say, OutOfTime where
+        the deadline has passed."""
+        if self.hold is not None and self.hold.lost:
+            raise LostLeaseError(f"job {self.number} was taken over by another process")
+        if self.hold is not None and self.hold.stopping.is_set():
+            raise Stopped
+        asked = self.store.asked_to_stop(self.number)
+        if asked == "pause":
+            raise Paused(f"job {self.number} is paused")
+        if asked:
             self.record("cancelled", {})
             raise Cancelled
         if self.deadline is not None and time.time() >= self.deadline:
