@@ -112,7 +112,7 @@ def test_a_bisection_ends_at_its_deadline_and_goes_on(place, history, clock):  #
     assert json.loads(invoke("status", "--json").stdout)["state"] == "out of time"
     page = TestClient(make_app(Home(place / "home", 1 << 30)), base_url="http://127.0.0.1").get("/jobs/1").text
     assert "out of time" in page
-    assert answer["commits"][0] in page
+    assert answer["commits"][0][:12] in page
     before = sum(event.kind == "run" for event in events)
     over = invoke("resume", 1, "--deadline", "2100-01-01")
     assert (over.exit_code, "over already" in over.stderr) == (2, True)
