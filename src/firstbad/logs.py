@@ -15,6 +15,11 @@ _SHARED: list[Any] = [
 ]
 
 
+def _plain(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event.pop("color_message", None)  # uvicorn's, for terminals
+    return event
+
+
 def set_up(level: str = "INFO") -> None:
     """Have everything that is logged in this process go to stderr so; what libraries log too."""
     structlog.configure(
@@ -33,7 +38,7 @@ def set_up(level: str = "INFO") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _plain, *last],
         )
     )
     root = logging.getLogger()

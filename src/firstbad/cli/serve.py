@@ -1,4 +1,4 @@
-"""``serve``: this machine's jobs as pages."""
+"""``serve``: the dashboard and the API."""
 
 import click
 
@@ -8,13 +8,22 @@ from firstbad.home import home
 @click.command(epilog="Example: firstbad serve --port 8080")
 @click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
 @click.option("--port", default=8384, show_default=True, type=click.IntRange(1, 65535), help="port to listen on")
-def serve(host: str, port: int) -> None:
-    """Show this machine's jobs in a browser (read only)."""
-    import uvicorn
+@click.option("--url", envvar="FIRSTBAD_URL", default="", help="where others find it, as https://bisect.example.org")
+@click.option("--upload-mib", type=click.IntRange(1, 1024), default=64, show_default=True, help="largest upload")
+def serve(host: str, port: int, url: str, upload_mib: int) -> None:
+    """Serve the dashboard and the API.
 
+    On 127.0.0.1 all is open to who sits at this machine, until a token is made (`firstbad token create`); on other
+    addresses, and behind --url, nothing is done without one.
+    """
+    from firstbad.logs import set_up
     from firstbad.web import make_app
+    from firstbad.web.server import check_access, run, settings_for
 
-    uvicorn.run(make_app(home()), host=host, port=port, log_level="warning")
+    set_up()
+    app = make_app(home(), settings=settings_for(host, url, upload_mib << 20))
+    check_access(app.state.site)
+    run(app, host, port)
 
 
 COMMANDS = (serve,)
