@@ -15,6 +15,9 @@ Reached = Literal["absent"] | bool | None
 # stranger of the same type whose stack is not known comes to .55: about as often the bug as not, and no evidence.
 SAME = 0.6
 
+FIRST = "first crash seen"
+"""Why a run counts as the bug while that has no name."""
+
 # How kernel people call a machine that ends a run without a word.
 _SILENT = {"hang": "no output from test machine", "lost": "lost connection to test machine"}
 
@@ -62,7 +65,7 @@ def judge(run: MachineRun, bug: Bug | None) -> Run:
     # An end without a report has one name for all bugs: it is the bug only if that is how the bug shows.
     title = _SILENT.get(run.ended, "kernel died without a report")
     if bug is None:
-        return Run("crash", title, 1.0, "first crash seen")
+        return Run("crash", title, 1.0, FIRST)
     known = title in bug.titles
     return Run("crash" if known else "other", title, 0.9 if known else 0.2, "no report to compare")
 
@@ -70,7 +73,7 @@ def judge(run: MachineRun, bug: Bug | None) -> Run:
 def judge_report(report: Report, bug: Bug | None) -> Run:
     """Whether a crash is the bug or another one."""
     if bug is None:
-        return Run("crash", report.title, 1.0, "first crash seen", report)
+        return Run("crash", report.title, 1.0, FIRST, report)
     match = bug.same(report)
     outcome: Outcome = "crash" if match.probability > SAME else "other"
     return Run(outcome, report.title, match.probability, match.why, report)

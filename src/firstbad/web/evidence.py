@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from firstbad.crash import Report
+from firstbad.crash import Bug, Report
 from firstbad.crash.frames import clean_function
 from firstbad.crash.likeness import Face, compare, core, face_of
 from firstbad.session import State
-from firstbad.session.outcome import from_event
+from firstbad.session.outcome import FIRST, SAME, Outcome, Run, from_event
 from firstbad.store import Event
 
 MOST_RUNS = 200  # of a revision that are shown
@@ -50,7 +50,17 @@ class RevisionRuns:
     consoles: list[str] = field(default_factory=list)
 
 
-def revisions(events: Sequence[Event], consoles: Iterable[str]) -> list[RevisionRuns]:
+def judged(event: Event, bug: Bug | None) -> Run:
+    """A run as it counts now: what crashed before the bug had a name is compared with what it was then taken to be."""
+    run = from_event(event.data)
+    if run.outcome != "crash" or run.why != FIRST or run.report is None or bug is None or run.title == bug.titles[0]:
+        return run
+    match = bug.same(run.report)
+    outcome: Outcome = "crash" if match.probability > SAME else "other"
+    return replace(run, outcome=outcome, same=match.probability, why=match.why)
+
+
+def revisions(events: Sequence[Event], consoles: Iterable[str], bug: Bug | None) -> list[RevisionRuns]:
     """All runs by revision, in the order of the tests; ``consoles``: names of the files there are."""
     found: dict[str, RevisionRuns] = {}
     current = {"trial": "", "proof": ""}
@@ -61,18 +71,18 @@ def revisions(events: Sequence[Event], consoles: Iterable[str]) -> list[Revision
             found.setdefault(commit, RevisionRuns(commit, str(event.data.get("title", ""))))
         elif event.kind in _RUNS:
             commit = str(event.data.get("commit") or current[event.kind.removesuffix("-run")])
-            _add(found.setdefault(commit, RevisionRuns(commit, "")), event)
+            _add(found.setdefault(commit, RevisionRuns(commit, "")), event, bug)
     names = sorted(consoles)
     for one in found.values():
         one.consoles = [name for name in names if name.startswith(one.commit[:12])]
     return list(found.values())
 
 
-def _add(revision: RevisionRuns, event: Event) -> None:
+def _add(revision: RevisionRuns, event: Event, bug: Bug | None) -> None:
     if len(revision.runs) >= MOST_RUNS:
         revision.more += 1
         return
-    run = from_event(event.data)
+    run = judged(event, bug)
     kinds = {"trial-run": "another configuration: ", "proof-run": "confirmation: "}
     reached = {True: "reached the code", False: "did not come near the code", "absent": "code absent", None: ""}
     revision.runs.append(
@@ -103,22 +113,23 @@ class Seen:
     why: str
 
 
-def crashes(events: Sequence[Event]) -> list[Seen]:
+def crashes(events: Sequence[Event], bug: Bug | None) -> list[Seen]:
     """Every kind of crash that the job saw, the bug's first."""
-    groups: dict[tuple[str, str], list[Event]] = {}
+    groups: dict[tuple[str, str], list[tuple[Event, Run]]] = {}
     for event in events:
         if event.kind in _RUNS and "report" in event.data:
-            groups.setdefault((event.data["outcome"], event.data["title"]), []).append(event)
+            run = judged(event, bug)
+            groups.setdefault((run.outcome, run.title), []).append((event, run))
     found = [
         Seen(
-            rows[0].seq,
+            rows[0][0].seq,
             title,
             outcome,
             _COUNTED[outcome],
             len(rows),
-            tuple(dict.fromkeys(str(row.data.get("commit", ""))[:12] for row in rows if row.data.get("commit"))),
-            median(float(row.data["same"]) for row in rows),
-            Counter(str(row.data["why"]) for row in rows).most_common(1)[0][0],
+            tuple(dict.fromkeys(str(event.data["commit"])[:12] for event, _ in rows if event.data.get("commit"))),
+            median(run.same for _, run in rows),
+            Counter(run.why for _, run in rows).most_common(1)[0][0],
         )
         for (outcome, title), rows in groups.items()
     ]

@@ -1,16 +1,21 @@
 """A job as a job file that asks the same again: what differs from the defaults, as TOML."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from firstbad.job import Job
+from firstbad.references import stored
 
 _LONG = 2000  # letters of one value
 
 
-def job_file(job: Job) -> str:
-    """The text. Long values (a patch) are cut: it is to be read."""
-    data = job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+def job_file(job: Job, root: Path) -> str:
+    """The text; what was uploaded is named by its reference. Long values (a patch) are cut: it is to be read.
+    ``root``: of the data directory."""
+    data = stored(job.model_dump(mode="json", by_alias=True, exclude_defaults=True), root)
+    if job.project is not None:
+        data = {name: value for name, value in data.items() if name not in ("config", "repro", "reach", "prove")}
     data = {"kind": job.kind, **data, "commit": job.commit}
     lines = [f"{name} = {_value(value)}" for name, value in data.items() if _is_plain(value)]
     for name, value in data.items():

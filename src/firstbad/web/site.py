@@ -18,6 +18,7 @@ from firstbad.store.watch import Glance, glances
 from firstbad.web.desk import Desk
 from firstbad.web.hub import Hub
 from firstbad.web.numbers import Numbers
+from firstbad.web.tryout import Tryout
 from firstbad.web.words import HELPERS
 
 STATIC = Path(__file__).parent / "static"
@@ -91,6 +92,11 @@ class Site:
     def queue(self) -> Queue:
         """Jobs for workers."""
         return Queue(self.store)
+
+    @cached_property
+    def tryout(self) -> Tryout:
+        """The demo at one click."""
+        return Tryout(self.home, self.queue)
 
     @cached_property
     def numbers(self) -> Numbers:

@@ -1,6 +1,7 @@
 """Words of the dashboard's pages, the same as the command line's."""
 
 import datetime
+from collections.abc import Iterable
 
 from firstbad.job import Job
 from firstbad.store import StoredJob
@@ -73,7 +74,13 @@ def iso(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
 
 
+def pairs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Values of a choice that are shown as they are."""
+    return [(name, name) for name in names]
+
+
 HELPERS = {
+    "pairs": pairs,
     "kind_of": kind_of,
     "what": what,
     "bug_of": bug_of,

@@ -35,7 +35,7 @@ def input_page(site: TheSite, viewer: Reader, stored: SeenJob) -> str:
         viewer=viewer,
         stored=stored,
         title=bug_of(stored),
-        text=job_file(job),
+        text=job_file(job, site.home.root),
         files=files,
         mine=changes(viewer, stored),
     )

@@ -26,7 +26,7 @@ def runs_page(site: TheSite, viewer: Reader, stored: SeenJob) -> str:
     """Every run of every revision."""
     names = _consoles(site, stored)
     with site.desk.open(stored) as known:
-        found = revisions(known.events, names)
+        found = revisions(known.events, names, known.state.bug)
         marks = {test.commit: test.mark for test in known.state.tests if test.mark}
         builds = dict(known.state.builds)
     return site.render(
@@ -76,7 +76,7 @@ def crashes_page(
 ) -> str:
     """Every kind of crash that was seen, one of them beside the bug's own."""
     with site.desk.open(stored) as known:
-        found = known.once("crashes", lambda: crashes(known.events))
+        found = known.once("crashes", lambda: crashes(known.events, known.state.bug))
         ours = known.once("report", lambda: bug_report(known.state, known.events))
         chosen = run if run is not None else next((one.seq for one in found[1:]), None)
         compared = known.once(("beside", chosen), lambda: _compared(known, ours, chosen))
