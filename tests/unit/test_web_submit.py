@@ -65,10 +65,11 @@ def test_a_kernel_job_by_fields_with_uploads(client, history, store):
 
 
 def test_any_project(client, history, store):
+    command = "test -e x && ./check 'a b'"
     fields = {
         "as": "project",
         "repo": str(history.path),
-        "command": "test -e x && ./check 'a b'",
+        "command": command,
         "good": "v6.1",
         "jobs": "2",
     }
