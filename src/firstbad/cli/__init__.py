@@ -35,6 +35,7 @@ _COMMANDS = {
     "serve": "serve",
     "simulate": "simulate",
     "test": "test",
+    "worker": "worker",
 }
 
 

@@ -38,6 +38,15 @@ def provide(store: Store, home: Home, stored: StoredJob) -> None:
                 _provide_file(store, stored, digest, path)
 
 
+def refresh(store: Store, home: Home, stored: StoredJob) -> None:
+    """Fetch what is new in a job's repository, where it is a mirror of the service's. Raises InfrastructureError."""
+    with suppress(ValueError):
+        (name,) = stored.job.repo.relative_to(home.root / REPOSITORIES).parts
+        known = Access(store.database).repository(name)
+        if "://" in known.place:
+            provide_repository(home, known, refresh=True)
+
+
 def _has(path: Path, revision: str) -> bool:
     try:
         Repo(path).resolve(revision)
