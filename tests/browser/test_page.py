@@ -1,14 +1,10 @@
 """The report's page in a real browser: wide and narrow, light and dark, without scripts and without a network."""
 
-import shutil
-
 import pytest
 from tests.support.stories import finished_job
 
 from firstbad.report.page import html_page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync")
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS, SCHEMES = (1200, 400), ("light", "dark")
 
 
@@ -19,16 +15,6 @@ def page_file(tmp_path_factory):
     done = finished_job(made / "job", culprit_title=long, lab={"crash_rate": 0.4})
     (made / "page.html").write_text(html_page(done.story()))
     return made / "page.html"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    with sync_api.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 def luminance(picture: str) -> float:
