@@ -1,7 +1,7 @@
 """How fast the dashboard's pages are while many look on: 10,000 jobs, 2 million events, 50 live viewers.
 
 Run: ``uv run python -m benchmarks.pages [--jobs 10000] [--events 2000000] [--viewers 50] [--directory DIR]``. One job
-of the store is a search over a real git history of ``--commits`` commits (its kernels are played), which the viewers look
+of the store is a search over a real git history of ``--commits`` commits (its kernels are played), which viewers look
 at while two events a second are added to it; the others have the events of a flaky job each. Prints one JSON object:
 milliseconds at the median and the 95th percentile by page, as a client on this machine sees them.
 """

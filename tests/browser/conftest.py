@@ -1,7 +1,7 @@
 """A browser for all tests of pages."""
 
 import pytest
-from tests.support.service import BROWSER
+from tests.support.browsing import BROWSER
 
 
 @pytest.fixture(scope="session")

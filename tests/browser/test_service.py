@@ -4,8 +4,8 @@ import shutil
 import subprocess
 
 import pytest
+from tests.support.browsing import Watched, serving
 from tests.support.histories import History
-from tests.support.service import Watched, serving
 
 COMMITS, CULPRIT = 24, 15
 SECONDS = 240_000  # milliseconds until a small project's job has ended, on a slow machine

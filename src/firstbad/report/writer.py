@@ -58,7 +58,12 @@ def unquote_list(text: str) -> list[str]:
 
 def one_line(text: str) -> str:
     """``text`` with all line ends and control characters turned into blanks: fit for a line of a log."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+
+
+def _visible(text: str) -> str:
+    """Lines of a kernel or a commit without what could steer the terminal that somebody reads the log in."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 class LogWriter:
@@ -182,7 +187,7 @@ class LogWriter:
         if found is None:
             raise ValueError("a commit's text begins with 'commit' and its hash")
         self._add("culprit", hash=found[1], side=side)
-        self._free("commit", commit_show_text.rstrip("\n"))
+        self._free("commit", _visible(commit_show_text.rstrip("\n")))
         return self._add("commit", text="")
 
     def only_skipped(self, candidates: Sequence[str], side: Side = "bad") -> Self:
@@ -256,4 +261,4 @@ class LogWriter:
     def crash(self, title: str, report_text: str) -> Self:
         """The crash itself; nothing can follow it."""
         self._add("crash", title=one_line(title))
-        return self._free("report", report_text)
+        return self._free("report", _visible(report_text))

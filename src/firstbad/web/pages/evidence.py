@@ -54,7 +54,8 @@ def _consoles(site: Site, stored: StoredJob) -> list[str]:
     directory = site.home.job(stored.id) / "consoles"
     if not directory.is_dir():
         return []
-    return [path.name for path, _ in zip(directory.iterdir(), range(MOST_CONSOLES), strict=False) if path.is_file()]
+    looked = zip(directory.iterdir(), range(MOST_CONSOLES), strict=False)
+    return [path.name for path, _ in looked if path.is_file() and not path.is_symlink()]
 
 
 def _console(site: Site, stored: StoredJob, name: str, whole: bool = False) -> tuple[str, bool]:
