@@ -255,8 +255,8 @@ class LogWriter:
 
     def recipients(self, to: Sequence[str], cc: Sequence[str]) -> Self:
         """Who is told."""
-        self._add("to", list=quote_list(to))
-        return self._add("cc", list=quote_list(cc))
+        self._add("to", list=quote_list([one_line(one) for one in to]))
+        return self._add("cc", list=quote_list([one_line(one) for one in cc]))
 
     def crash(self, title: str, report_text: str) -> Self:
         """The crash itself; nothing can follow it."""
