@@ -35,6 +35,11 @@ ROWS = {
     ("GET", "/audit"): ("read", "", {}),
     ("POST", "/audit"): ("submit", "", {"data": {"text": "bisecting cause commit starting from " + "a" * 40}}),
     ("POST", "/logout"): ("read", "", {}),
+    ("GET", "/submit"): ("submit", "", {}),
+    ("POST", "/submit"): ("submit", "project", {"data": {"as": "kernel", "repo": "linux", "project": "PROJECT"}}),
+    # At the machine itself only, and before tokens are made.
+    ("GET", "/submit/demo"): ("local", "", {}),
+    ("POST", "/submit/demo"): ("local", "", {}),
     ("GET", "/metrics"): ("admin", "all", {}),
     **{("GET", "/jobs/{number}" + part): ("read", "job", {}) for part in READ_JOB},
     ("GET", "/jobs/{number}/stream"): ("read", "job", {"stream": True}),
@@ -88,8 +93,9 @@ def ask(service, who, key, number=OURS, project="net"):
     wanted = path.replace("{number}", str(number)).replace("{name:path}", "config")
     wanted = wanted.replace("{name}", "abcdef012345-000.txt").replace("{digest}", "0" * 64)
     wanted = wanted.replace("{action}", more.pop("action", ""))
-    if "json" in more and "project" in more["json"]:
-        more["json"] = more["json"] | {"project": project}
+    body = next((name for name in ("json", "data") if "project" in more.get(name, ())), "")
+    if body:
+        more[body] = more[body] | {"project": project}
     elif ROWS[key][1] == "project":
         wanted += f"?project={project}"
     if more.pop("stream", False) or path == "/api/v1/jobs/{number}/stream":
@@ -146,12 +152,16 @@ def test_the_right_token(service, key):
     scope, about, _ = ROWS[key]
     if scope == "open":
         return
+    if scope == "local":
+        assert ask(service, "*/admin", key) == 403
+        return
     number = OURS
     if about == "hook":
         number = service.app.state.site.hooks.create("net", "http://192.0.2.1/", "somebody").id
     # 400, 404 and 422: let in, and then the request (without a body that makes sense) is looked at.
     expected = {
         ("POST", "/api/v1/jobs"): 400,
+        ("POST", "/submit"): 400,
         ("POST", "/api/v1/webhooks"): 400,
         ("GET", "/api/v1/files/{digest}"): 404,
         ("POST", "/jobs/{number}/mail"): 400,
