@@ -14,6 +14,7 @@ from firstbad.job import Job
 from firstbad.store import Filter, Queue, Result, Store
 from firstbad.store.owner import here, is_dead, owner
 from firstbad.store.queue import ROBOT, crash_key
+from firstbad.store.store import Known
 from firstbad.store.tables import jobs
 
 
@@ -216,9 +217,12 @@ def test_results_are_found_by_key_and_not_by_those_who_may_not_see_the_job(store
     number = queue.submit(job.model_copy(update={"private": True}), project="a").number
     store.append(number, "run", {"wall": 1.0}, result=Result("run", "k", {"ended": "ok"}))
     open_one = queue.submit(job).number
-    store.append(open_one, "run", {"wall": 1.0}, result=Result("run", "k", {"ended": "later"}))
-    assert store.results("run", "k", "a") == [(number, 0, {"ended": "ok"}), (open_one, 0, {"ended": "later"})]
-    assert store.results("run", "k", "b") == [(open_one, 0, {"ended": "later"})]
+    store.append(open_one, "run", {"wall": 1.0}, result=Result("run", "k", {"ended": "no"}))
+    mine, all_see = (
+        Known(job, 0, {"wall": 1.0}, {"ended": ended}) for job, ended in ((number, "ok"), (open_one, "no"))
+    )
+    assert store.results("run", "k", "a") == [mine, all_see]
+    assert store.results("run", "k", "b") == [all_see]
     assert store.results("build", "k", "a") == []
 
 

@@ -1,5 +1,6 @@
 """Builds and machines on this host, by threads."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -66,6 +67,15 @@ class LocalEngine:
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run; the first call finds out whether KVM works here."""
         return self._runs.submit(self._run, request)
+
+    def identity(self, kernel: Path) -> str:
+        """What runs of a kernel depend on beside it and the machine's size: the reproducer, and how machines run
+        here. May boot the kernel once."""
+        reproducer = (self.reproducer.kind, self._payload.command, self._payload.environment)
+        digest = hashlib.sha256(repr((reproducer, self.probe(kernel).name, self._initramfs.name)).encode())
+        for file in self._payload.files:
+            digest.update(f"\0{file.name}\0{file.mode}\0".encode() + hashlib.sha256(file.data).digest())
+        return digest.hexdigest()
 
     def probe(self, kernel: Path) -> Acceleration:
         """How machines run here, found out once with a kernel of this bisection."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from firstbad.crash import symbolize
@@ -26,12 +27,13 @@ from firstbad.session.proof import Proof
 from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
+from firstbad.session.reuse import Reuse, machine_key, machine_run, result_of
 from firstbad.session.state import Test, build_event
 from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.symptom import judge_as, may_be_cut
 from firstbad.session.view import stack_files
 from firstbad.session.work import Observer, OutOfTime, Work
-from firstbad.store import Store
+from firstbad.store import Known, Store
 from firstbad.vm import MachineConfig, MachineRun, end_kept
 
 # What the crash rate is learned from, and what proves the answer: nothing may tie these runs together.
@@ -79,6 +81,7 @@ class Bisection(Work):
         self.verify: Fresh = "" if self.job.build.verify == "off" else self.job.build.verify
         self._compiled_at: dict[str, frozenset[str]] = {}
         self.prober = Prober(self)
+        self.reuse = Reuse(store, number, self.events)
 
     def run(self) -> dict[str, Any]:
         """Go on until the answer; returns the data of the ``finished`` event, of ``budget`` where the deadline passed.
@@ -203,16 +206,22 @@ class Bisection(Work):
     def _run_batch(self, step: Step, built: Built) -> None:
         """Runs in parallel, until one crashes (runs that are under way then are let finish: giving up the slow
         ones, which are the clean ones, would make the crash rate look higher than it is)."""
-        first = self.state.tally(step.commit).total
         aim = self.prober.aim(step.commit, built)
+        machine = self.machine(step.seconds)
+        if step.phase not in FRESH_BOOTS:
+            machine = replace(machine, snapshot=self.job.machine.snapshot)
+        key = self._key(built, machine)
 
-        def judged(done: MachineRun, wall: float) -> Run:
+        def judged(done: MachineRun, wall: float, console: Path | None = None, earlier: Known | None = None) -> Run:
             run = self.read(done, step.seconds)
             if run.outcome == "ok":
                 run = replace(run, reached=self.prober.reached(aim, step.commit, built))
             elif run.outcome == "crash":
                 run = replace(run, reached=aim.verdict)
-            self.record("run", {"commit": step.commit, **run_event(run, done, wall)})
+            source = {"reused": self.reuse.take(earlier)} if earlier else {}
+            data = {"commit": step.commit, **run_event(run, done, wall), **source}
+            others = key and console and not earlier and not done.group and run.outcome != "infra"
+            self.record("run", data, result_of(key, done, console, self.home) if others and console else None)
             return run
 
         def enough(run: Run) -> bool:
@@ -222,10 +231,27 @@ class Bisection(Work):
                 or step.commit in self.state.untestable()
             )
 
-        machine = self.machine(step.seconds)
-        if step.phase not in FRESH_BOOTS:
-            machine = replace(machine, snapshot=self.job.machine.snapshot)
-        self.batch(built, self.console(step.commit), first, step.runs, judged, enough, machine)
+        name, wanted = self.console(step.commit), step.runs
+        for earlier in self.reuse.runs(key, step.phase):
+            if not wanted:
+                return
+            console = self.consoles / f"{name}-{self.state.tally(step.commit).total:03}.txt"
+            done = machine_run(earlier.data, self.home, console)
+            if done is None:
+                continue
+            run = judged(done, 0.0, None, earlier)
+            wanted -= run.outcome not in ("infra", "boot")
+            if enough(run):
+                return
+            self.check_end()
+        self.batch(built, name, self.state.tally(step.commit).total, wanted, judged, enough, machine)
+
+    def _key(self, built: Built, machine: MachineConfig) -> str:
+        """Of the runs that others may have made; empty: runs are not kept for others, as those that share a boot."""
+        identity: Callable[[Path], str] | None = getattr(self.engine, "identity", None)
+        if machine.snapshot > 1 or machine.keep or identity is None:
+            return ""
+        return machine_key(built.signature, identity(built.kernel), machine)
 
     def batch(
         self,
@@ -233,24 +259,28 @@ class Bisection(Work):
         console: str,
         first: int,
         wanted: int,
-        judged: Callable[[MachineRun, float], Run],
+        judged: Callable[[MachineRun, float, Path], Run],
         enough: Callable[[Run], bool],
         machine: MachineConfig | None = None,
     ) -> None:
         """Make runs in parallel, ``wanted`` of them that say something, or until ``enough``.
 
-        Each is handed to ``judged`` (with its seconds of wall-clock), which records it. ``first`` numbers the consoles.
+        Each is handed to ``judged`` (with its seconds of wall-clock and its console's file), which records it.
+        ``first`` numbers the consoles.
         Raises Cancelled, OutOfTime and InfrastructureError.
         """
         machine = machine or self.machine()
         pending: set[Future[MachineRun]] = set()
+        consoles: dict[Future[MachineRun], Path] = {}
         submitted, infra, stop = 0, 0, False
         since = time.monotonic()
         while pending or (submitted < wanted and not stop):
             while len(pending) < self.engine.machines and submitted < wanted and not stop:
                 path = self.consoles / f"{console}-{first + submitted:03}.txt"
                 keep = machine.keep and self.state.kept is None
-                pending.add(self.engine.run(RunRequest(built.kernel, path, replace(machine, keep=keep))))
+                future = self.engine.run(RunRequest(built.kernel, path, replace(machine, keep=keep)))
+                pending.add(future)
+                consoles[future] = path
                 submitted += 1
             self.observer.activity(f"running {console}: {submitted}/{wanted}")
             done, pending = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
@@ -258,7 +288,7 @@ class Bisection(Work):
                 self._tell_acceleration()
                 now = time.monotonic()
                 seen = future.result()
-                run = judged(seen, now - since)
+                run = judged(seen, now - since, consoles[future])
                 self._keep(seen, run, built)
                 since = now
                 infra = infra + 1 if run.outcome == "infra" else 0

@@ -8,6 +8,7 @@ it counts, and known by its digest: a session that goes on asks the same questio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firstbad.crash.formats import is_kind, type_of
@@ -190,7 +191,7 @@ class ConfigSearch:
         return trial
 
     def _run(self, trial: Trial, built: Built) -> None:
-        def judged(done: MachineRun, wall: float) -> Run:
+        def judged(done: MachineRun, wall: float, _: Path) -> Run:
             run = self.session.read(done)
             self.session.record("trial-run", run_event(run, done, wall))
             return run

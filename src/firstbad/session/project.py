@@ -17,10 +17,11 @@ from firstbad.session.lease import Hold
 from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import Question
 from firstbad.session.reading import Level, Reader, level
+from firstbad.session.reuse import Reuse, command_key, key_of
 from firstbad.session.steady import ProjectHistory, Steady, project_model
 from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.work import Observer, OutOfTime, Work
-from firstbad.store import Store
+from firstbad.store import Result, Store
 
 REFERENCE = 10  # runs at each end from which the level of a number is learned
 _UNCLEAR = 0.01  # numbers of both ends that differ less clearly than this are not bisected
@@ -122,6 +123,7 @@ class ProjectSession(Work):
         self.level = self._known_level()
         self.decider = self._make_decider()
         self._lost = 0
+        self.reuse = Reuse(store, number, self.events)
 
     def run(self) -> dict[str, Any]:
         """Go on until the answer; returns the data of the ``finished`` event, or of ``budget``.
@@ -229,7 +231,7 @@ class ProjectSession(Work):
 
     def _run(self, steps: list[Step]) -> None:
         """The runs of each step, until one of a step's fails; those under way are let finish."""
-        left = {step.commit: step.runs for step in steps}
+        left = {step.commit: step.runs - self._take_over(step) for step in steps}
         number = self.state.runs()
         pending: dict[Future[Tested], tuple[str, float]] = {}
         while pending or any(left.values()):
@@ -255,6 +257,29 @@ class ProjectSession(Work):
                     left[commit] = 0
             self.check_end()
 
+    def _take_over(self, step: Step) -> int:
+        """Take the runs that other jobs made at a revision; how many of the step's are not needed any more."""
+        taken = 0
+        for earlier in self.reuse.runs(self._key(step.commit), step.phase)[: step.runs]:
+            data = {**earlier.event, "commit": step.commit, "wall": 0.0, "reused": self.reuse.take(earlier)}
+            self.record("run", data)
+            taken += 1
+            if data["title"].startswith("skip") and step.commit not in self.state.skipped:
+                self.record("skip", {"commit": step.commit, "why": data["title"]})
+            if data["outcome"] == "crash" or step.commit in self.state.untestable():
+                return step.runs
+            self.check_end()
+        return taken
+
+    def _key(self, commit: str) -> str:
+        """Of runs of this test at a revision, read as this job reads them; none of a command at a terminal."""
+        if not self.reuse.queued:
+            return ""
+        how = self.project.model_dump(mode="json", exclude={"jobs", "runs_max", "confirm"})
+        files = command_key(self.project.command, self.project.directory)
+        cut = (self.level.cut, self.level.above) if self.level is not None else None
+        return key_of("project", commit, how, files, self.job.title, cut)
+
     def _tell(self, commit: str, tested: Tested, wall: float) -> Run:
         """Record a run and what it says of its revision."""
         run = replace(self._reader.read(tested), seconds=tested.test.seconds)
@@ -265,7 +290,8 @@ class ProjectSession(Work):
             value = tested.changed[:20] if name == "changed" else tested.test.left
             if value:
                 data[name] = value
-        self.record("run", {"commit": commit, **data})
+        said, key = run.outcome != "infra" or run.title.startswith("skip"), self._key(commit)
+        self.record("run", {"commit": commit, **data}, Result("run", key, {}) if said and key else None)
         self._lost = self._lost + 1 if run.outcome == "infra" and not run.title.startswith("skip") else 0
         tally = self.state.tally(commit)
         timeouts = run.title.startswith("timeout") and not tally.useful and tally.infra >= _TIMEOUTS

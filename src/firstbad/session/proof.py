@@ -6,6 +6,7 @@ culprit, and one that a later commit repeats still crashes without it. Each fact
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstbad.history.git import Commit
@@ -65,7 +66,7 @@ class Proof:
         return min(rate.runs_until(tally, 1 - self.session.question.target, True), MOST_RUNS - tally.total)
 
     def _run(self, proof: Trial, built: "Built", wanted: Callable[[], int], seconds: float | None) -> None:
-        def judged(done: MachineRun, wall: float) -> Run:
+        def judged(done: MachineRun, wall: float, _: Path) -> Run:
             run = self.session.read(done, seconds)
             self.session.record("proof-run", run_event(run, done, wall))
             return run

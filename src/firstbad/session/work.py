@@ -71,6 +71,7 @@ class Work:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """No other process works on the job meanwhile. Raises BusyError."""
+        self.home.job(self.number).mkdir(parents=True, exist_ok=True)
         if self.hold is not None:
             yield
             return

@@ -3,12 +3,13 @@
 from firstbad.store.jobs import StoredJob
 from firstbad.store.listing import Filter, Page
 from firstbad.store.queue import Budget, Lease, Queue, Submitted
-from firstbad.store.store import Event, Result, Store, open_store
+from firstbad.store.store import Event, Known, Result, Store, open_store
 
 __all__ = [
     "Budget",
     "Event",
     "Filter",
+    "Known",
     "Lease",
     "Page",
     "Queue",

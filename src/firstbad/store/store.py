@@ -34,6 +34,16 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Known:
+    """A result that is there: the event that told it (job, number, data), and what was kept with it."""
+
+    job_id: int
+    seq: int
+    event: dict[str, Any]
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Result:
     """A build or a run to be used again by whoever asks for the same; ``key`` is made of all that it depends on."""
 
@@ -154,18 +164,17 @@ class Store:
         query = query.limit(most) if most is not None else query
         return self.database.read(lambda connection: [_event(row) for row in connection.execute(query)])
 
-    def results(self, kind: str, key: str, project: str, most: int = 1000) -> list[tuple[int, int, dict[str, Any]]]:
-        """Results of that key, oldest first: job, number of its event, data. None of other projects' private jobs."""
+    def results(self, kind: str, key: str, project: str, most: int = 1000) -> list[Known]:
+        """Results of that key, oldest first; none of other projects' private jobs."""
         query = (
-            sa.select(results.c.job_id, results.c.seq, results.c.data)
+            sa.select(results.c.job_id, results.c.seq, events.c.data.label("event"), results.c.data)
             .join(jobs, jobs.c.id == results.c.job_id)
+            .join(events, sa.and_(events.c.job_id == results.c.job_id, events.c.seq == results.c.seq))
             .where(results.c.kind == kind, results.c.key == key, listing.visible([project]))
             .order_by(results.c.id)
             .limit(most)
         )
-        return self.database.read(
-            lambda connection: [(row.job_id, row.seq, row.data) for row in connection.execute(query)]
-        )
+        return self.database.read(lambda connection: [Known(*row) for row in connection.execute(query)])
 
     def asked_to_stop(self, job_id: int) -> str:
         """``cancel`` or ``pause`` where somebody asked for that, else empty."""
