@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.support.projects import below, make_repo, merging
 from tests.support.daemons import GO_ON, LEASE, STOP, Server, left_over, wait_for, worker
+from tests.support.projects import below, make_repo, merging
 
 from firstbad.errors import InfrastructureError
 from firstbad.store import Store

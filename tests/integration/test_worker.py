@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.projects import line, make_repo
 from tests.support.daemons import GO_ON, LEASE, STOP, Process, left_over, wait_for, worker
+from tests.support.projects import line, make_repo
 
 from firstbad.home import Home
 from firstbad.job import make_job
