@@ -104,8 +104,8 @@ async def measure(
             nonlocal changes
             async with client.stream("GET", f"/jobs/{watched}/stream") as stream:
                 async for line in stream.aiter_lines():
+                    changes += line == "event: body"
                     if line == "event: changed":
-                        changes += 1
                         await get("live fragment", f"/jobs/{watched}/live")
 
         watching = [asyncio.create_task(viewer()) for _ in range(viewers)]
@@ -119,7 +119,7 @@ async def measure(
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
     rows = {name: row(times) for name, times in found.items() if times}
-    return {"pages": rows, "changes_seen": changes}
+    return {"pages": rows, "updates_sent": changes}
 
 
 def row(times: list[float]) -> dict[str, float]:

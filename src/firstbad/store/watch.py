@@ -28,6 +28,8 @@ class Glance:
     """When that began, seconds since the epoch."""
     worker: str = ""
     """Host of whoever works on it."""
+    title: str = ""
+    """Of the crash, once that is known."""
 
 
 def glances(store: Store, numbers: Collection[int]) -> Mapping[int, Glance]:
@@ -44,7 +46,7 @@ def _glances(connection: sa.Connection, numbers: Collection[int]) -> dict[int, G
     wanted = [number for number in numbers if number != ALL]
     if wanted:
         working = sa.and_(table.c.owner == jobs.c.owner, table.c.job_id == jobs.c.id, jobs.c.leased_until > clock())
-        query = sa.select(jobs.c.id, jobs.c.seq, STANDING.label("standing"), table.c.host, table.c.data)
+        query = sa.select(jobs.c.id, jobs.c.seq, STANDING.label("standing"), jobs.c.title, table.c.host, table.c.data)
         rows = connection.execute(query.select_from(jobs.outerjoin(table, working)).where(jobs.c.id.in_(wanted)))
         found |= {row.id: _glance(row) for row in rows}
     return found
@@ -53,7 +55,12 @@ def _glances(connection: sa.Connection, numbers: Collection[int]) -> dict[int, G
 def _glance(row: Any) -> Glance:
     told = row.data or {}
     return Glance(
-        row.seq, row.standing, str(told.get("activity", ""))[:200], float(told.get("since", 0.0)), row.host or ""
+        row.seq,
+        row.standing,
+        str(told.get("activity", ""))[:200],
+        float(told.get("since", 0.0)),
+        row.host or "",
+        row.title,
     )
 
 

@@ -1,5 +1,6 @@
 """What every request is answered from: the data directory, the store, the templates."""
 
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -7,20 +8,24 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from jinja2 import ChoiceLoader, Environment, PackageLoader
+from markupsafe import Markup
 
 from firstbad.home import Home
 from firstbad.report.drawing import PARTS, equip
-from firstbad.store import Queue, Store
+from firstbad.session.telling import belief_line, time_left
+from firstbad.store import Queue, Store, StoredJob
 from firstbad.store.access import Access
 from firstbad.store.files import Files
 from firstbad.store.hooks import Hooks
 from firstbad.store.watch import Glance, glances
-from firstbad.web.desk import Desk
+from firstbad.web.desk import Desk, Known
 from firstbad.web.hub import Hub
+from firstbad.web.live import Bodies
 from firstbad.web.numbers import Numbers
 from firstbad.web.tryout import Tryout
 from firstbad.web.words import HELPERS
 
+_COUNTED = 3.0  # seconds for which numbers of jobs are told again
 STATIC = Path(__file__).parent / "static"
 
 
@@ -92,6 +97,40 @@ class Site:
     def queue(self) -> Queue:
         """Jobs for workers."""
         return Queue(self.store)
+
+    @cached_property
+    def bodies(self) -> Bodies:
+        """What live pages are sent."""
+        return Bodies(lambda number: self.body(self.store.job(number)))
+
+    def body(self, stored: StoredJob) -> Markup:
+        """The part of a job's page that is the same for whoever may see it; made once until something happens."""
+        with self.desk.open(stored) as known:
+            return known.once(("body", stored.standing), lambda: self._body(known))
+
+    def _body(self, known: Known) -> Markup:
+        story = known.story()
+        text = self.render(
+            "body.html",
+            story=story,
+            at=f"/jobs/{known.stored.id}",
+            old=known.old,
+            belief=belief_line(known.state) if story.open else "",
+            left=time_left(known.state) if known.stored.running else None,
+        )
+        return Markup(text)  # noqa: S704 - our own template
+
+    def counts(self, projects: frozenset[str] | None) -> dict[str, int]:
+        """How many jobs are where, of those that members of ``projects`` may see; a few seconds old at most."""
+        when, found = self._counts.get(projects, (0.0, {}))
+        if time.monotonic() - when > _COUNTED:
+            found = self.store.counts(projects)
+            self._counts[projects] = time.monotonic(), found
+        return found
+
+    @cached_property
+    def _counts(self) -> dict[frozenset[str] | None, tuple[float, dict[str, int]]]:
+        return {}
 
     @cached_property
     def tryout(self) -> Tryout:

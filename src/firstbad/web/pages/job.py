@@ -8,11 +8,9 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from markupsafe import Markup
 
 from firstbad.session import bisection_log, git_log_of
-from firstbad.session.telling import belief_line, time_left
 from firstbad.store import StoredJob
 from firstbad.store.watch import Glance
 from firstbad.web.auth import Reader, Viewer
-from firstbad.web.desk import Known
 from firstbad.web.pages.seen import SeenJob, changes
 from firstbad.web.site import Site, TheSite
 from firstbad.web.words import bug_of
@@ -68,15 +66,13 @@ def _log(site: Site, stored: StoredJob) -> str:
 
 
 def _values(site: Site, viewer: Viewer, stored: StoredJob) -> dict[str, Any]:
-    with site.desk.open(stored) as known:
-        body = known.once(("body", stored.standing), lambda: _body(site, known))
     return {
         "viewer": viewer,
         "stored": stored,
         "title": bug_of(stored),
         "actions": _actions(stored) if changes(viewer, stored) else (),
         "now_line": Markup(now_line(site, site.glance(stored.id))),  # noqa: S704 - our own template
-        "body": body,
+        "body": site.body(stored),
     }
 
 
@@ -86,20 +82,6 @@ def now_line(site: Site, glance: Glance) -> str:
     text = site.render("now.html", running=glance.standing == "running", activity=glance.activity, since=since,
                        worker=glance.worker)  # fmt: skip
     return " ".join(text.split())
-
-
-def _body(site: Site, known: Known) -> Markup:
-    story = known.story()
-    running = known.stored.running
-    text = site.render(
-        "body.html",
-        story=story,
-        at=f"/jobs/{known.stored.id}",
-        old=known.old,
-        belief=belief_line(known.state) if story.open else "",
-        left=time_left(known.state) if running else None,
-    )
-    return Markup(text)  # noqa: S704 - our own template
 
 
 def _actions(stored: StoredJob) -> list[tuple[str, str, str]]:

@@ -46,7 +46,7 @@ def job_list(
         page=page,
         before=before,
         filtered=any(asked.values()),
-        counts=site.store.counts(viewer.projects),
+        counts=site.counts(viewer.projects),
         self_address=address(before),
         newest_address=address(None),
         older_address=address(page.older),

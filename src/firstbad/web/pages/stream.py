@@ -1,5 +1,7 @@
-"""What changes while somebody looks, as server-sent events: ``changed`` (there is more to see), ``now`` (what is done
-right now)."""
+"""What changes while somebody looks, as server-sent events.
+
+``body``: what a job's page shows now; ``now``: what is done right now; ``changed``: more than that is another, load it.
+"""
 
 import asyncio
 import time
@@ -11,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from firstbad.store.watch import ALL
 from firstbad.web.auth import Reader
+from firstbad.web.live import message
 from firstbad.web.pages.job import now_line
 from firstbad.web.pages.seen import SeenJob
 from firstbad.web.site import Site, TheSite
@@ -18,6 +21,8 @@ from firstbad.web.site import Site, TheSite
 router = APIRouter()
 # After this the browser connects again, and whether it may is looked at again.
 MOST_SECONDS = 300.0
+JOB_PAUSE, LIST_PAUSE = 1.0, 2.0  # seconds between what one viewer is told
+_RETRY, _QUIET = b"retry: 2000\n\n", b": still here\n\n"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -39,38 +44,37 @@ async def job_stream(
     return _stream(_job_changes(site, stored.id, seen, standing))
 
 
-def _stream(lines: AsyncIterator[str]) -> StreamingResponse:
+def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
     return StreamingResponse(lines, media_type="text/event-stream", headers=_HEADERS)
 
 
-def _event(name: str, data: str) -> str:
-    return f"event: {name}\ndata: {data}\n\n"
-
-
-async def _list_changes(site: Site) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
+async def _list_changes(site: Site) -> AsyncIterator[bytes]:
+    yield _RETRY
     first, end = True, time.monotonic() + MOST_SECONDS
     async for glance in site.hub.watch(ALL):
         if glance is None:
-            yield ": still here\n\n"
+            yield _QUIET
         elif not first:
-            yield _event("changed", str(glance.seq))
-            await asyncio.sleep(2)
+            yield message("changed", str(glance.seq))
+            await asyncio.sleep(LIST_PAUSE)
         first = False
         if time.monotonic() > end:
             return
 
 
-async def _job_changes(site: Site, number: int, seen: int, standing: str) -> AsyncIterator[str]:
-    yield "retry: 2000\n\n"
-    end = time.monotonic() + MOST_SECONDS
+async def _job_changes(site: Site, number: int, seen: int, standing: str) -> AsyncIterator[bytes]:
+    yield _RETRY
+    end, title = time.monotonic() + MOST_SECONDS, ""
     async for glance in site.hub.watch(number):
         if glance is None:
-            yield ": still here\n\n"
+            yield _QUIET
         else:
-            if (glance.seq, glance.standing) != (seen, standing):
-                seen, standing = glance.seq, glance.standing
-                yield _event("changed", str(seen))
-            yield _event("now", now_line(site, glance))
+            if glance.standing != standing or (title and glance.title != title):
+                yield message("changed", str(glance.seq))
+            elif glance.seq != seen:
+                yield await site.bodies.of(number, glance)
+            seen, standing, title = glance.seq, glance.standing, glance.title
+            yield message("now", now_line(site, glance))
+            await asyncio.sleep(JOB_PAUSE)
         if time.monotonic() > end:
             return
