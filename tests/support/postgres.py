@@ -21,7 +21,9 @@ def free_port() -> int:
 class Postgres:
     """A cluster that can be stopped and started; made by an unprivileged user where we are root."""
 
-    def __init__(self) -> None:
+    def __init__(self, fsync: bool = False) -> None:
+        """``fsync`` False: fast, and safe as long as the host stays up."""
+        self.fsync = "on" if fsync else "off"
         if not (PROGRAMS / "initdb").exists():
             pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
         self.user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
@@ -37,7 +39,9 @@ class Postgres:
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
-        options = f"-k {self.root} -p {self.port} -c listen_addresses=127.0.0.1 -c shared_buffers=64MB -c fsync=off"
+        options = (
+            f"-k {self.root} -p {self.port} -c listen_addresses=127.0.0.1 -c shared_buffers=128MB -c fsync={self.fsync}"
+        )
         log = self.root / "data" / "log.txt"
         self._run("pg_ctl", "-D", self.root / "data", "-l", log, "-o", options, "-w", "start")
 
