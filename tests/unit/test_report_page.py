@@ -11,7 +11,7 @@ from tests.support.stories import finished_job
 from firstbad.report.page import html_page
 from firstbad.report.picture import LEVELS, curve, row, shades
 from firstbad.report.story import Strip
-from firstbad.report.words import headline, percent
+from firstbad.report.words import chance, headline, percent
 from firstbad.session.story import tell
 
 EVIL = '<script>alert(1)</script><img src="http://example.org/x.png" onerror=alert(1)>'
@@ -183,6 +183,7 @@ def test_the_curve_falls(done):
 
 
 def test_no_probability_is_said_to_be_certain():
+    assert [chance(p) for p in (1.0, 0.0, 0.5, 0.9999)] == [">99.99%", "<0.01%", "50%", "99.99%"]
     assert percent(0.99998) == ">99.99%"
     assert percent(0.9984) == "99.84%"
     assert percent(0.000287) == "0.029%"
@@ -192,4 +193,6 @@ def test_no_probability_is_said_to_be_certain():
 def test_headlines(done):
     story = done.story()
     assert headline(story) == f"First bad commit: {done.history.commits['c13'][:12]} c13"
+    unfinished = replace(story, status="unfinished", culprit=None, candidates=(), why="the disk is full")
+    assert headline(unfinished) == "No answer: the disk is full"
     assert "older than the oldest" in headline(replace(story, status="older_than_oldest", culprit=None))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from firstbad.report.picture import LEVELS, Row, curve, row, rows
 from firstbad.report.story import Belief, Story
-from firstbad.report.words import duration, headline, percent, summary
+from firstbad.report.words import chance, duration, headline, percent, summary
 
 PARTS = PackageLoader("firstbad.report")
 """Loads ``parts.html``, the sections that such pages share."""
@@ -39,6 +39,7 @@ def equip(pages: Environment) -> Environment:
         map_height=map_height,
         diff_of=diff_lines,
         percent=percent,
+        chance=chance,
         duration=duration,
     )
     return pages
@@ -53,6 +54,8 @@ def fit(value: Any) -> Any:
 
 def tone(story: Story) -> str:
     """How an answer looks: ``good`` (proved), ``bad`` (contradicted, or none can be had), or empty."""
+    if story.status == "unfinished" and story.why:
+        return "bad"
     if story.open or story.status == "candidates":
         return ""
     return {"gone": "good", "still": "bad"}.get(story.proof, "") if story.found else "bad"

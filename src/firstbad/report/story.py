@@ -168,6 +168,8 @@ class Story:
     """Commits of which a person said that they are not the culprit."""
     notes: Sequence[str] = field(default=())
     """What could not be told, and why."""
+    project: bool = False
+    """Any project's test: it fails, and does not crash."""
 
     @property
     def found(self) -> bool:

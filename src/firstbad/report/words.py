@@ -12,6 +12,13 @@ def percent(probability: float) -> str:
     return f"{probability:.4g}" if probability > 1 else f"{100 * probability:.4g}%"
 
 
+def chance(probability: float) -> str:
+    """The same for what was rounded to four digits: neither certain nor impossible."""
+    if probability > 0.99994:
+        return ">99.99%"
+    return "<0.01%" if probability < 0.00006 else percent(probability)
+
+
 def duration(seconds: float) -> str:
     """``7 s``, ``3 min 20 s``, ``2 h 05 min``."""
     whole = int(seconds + 0.5)
@@ -28,7 +35,7 @@ def headline(story: Story) -> str:
         return f"First {story.word} commit: {story.culprit.hash[:12]} {story.culprit.title}"
     count = len(story.candidates)
     lines = {
-        "unfinished": "There is no answer yet",
+        "unfinished": f"No answer: {story.why}" if story.why else "There is no answer yet",
         "budget": f"The deadline passed; so far it is one of {count}" if count else "",
         "candidates": f"Not sure enough for one commit: it is one of {count}",
         "older_than_oldest": "The bug is older than the oldest release that was tested",
@@ -52,5 +59,5 @@ def summary(story: Story) -> list[str]:
         lines.append("This commit is a merge: what it brings together may be at fault, not what it is itself.")
     if story.crash_rate is not None and story.crash_rate < 0.9:
         lines.append(f"The bug shows in {percent(story.crash_rate)} of the runs where it is present.")
-    lines += [story.why] if story.why and story.why != headline(story) else []
+    lines += [story.why] if story.why and story.why not in headline(story) else []
     return lines

@@ -110,6 +110,7 @@ class _Teller:
             rejected=state.opinions.rejected(),
             opinions=tuple(f"{_day(one.time)}: {one.words()}" for one in state.opinions.said),
             notes=tuple(self.notes),
+            project=job.project is not None,
         )
 
     def _belief(self) -> tuple[Belief | None, dict[int, Strip]]:
@@ -252,7 +253,9 @@ def _step(first: int, tests: Sequence[Test], strip: Strip | None) -> Step:
         test.commit,
         str(test.data["title"]),
         str(mark.get("verdict", "")),
-        f"same kernel as {last.same_as[:12]}" if last.same_as and not runs else outcome_words(runs),
+        f"same kernel as {last.same_as[:12]}"
+        if last.same_as and not runs
+        else outcome_words(runs, bool(test.data.get("project"))),
         sum(one.seconds for one in tests),
         mark.get("p_bug"),
         mark.get("left90"),

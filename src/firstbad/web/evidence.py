@@ -93,7 +93,7 @@ def _add(revision: RevisionRuns, event: Event, bug: Bug | None) -> None:
             run.seconds,
             reached[run.reached] if run.outcome in ("ok", "crash") else "",
             run.why,
-            run.same if run.outcome in ("crash", "other") else None,
+            run.same if run.outcome in ("crash", "other") and run.why != FIRST else None,
             run.report is not None,
         )
     )
@@ -101,7 +101,8 @@ def _add(revision: RevisionRuns, event: Event, bug: Bug | None) -> None:
 
 @dataclass(frozen=True)
 class Seen:
-    """Crashes with one title that were counted alike. ``seq``: of the first one's event."""
+    """Crashes with one title that were counted alike. ``seq``: of the first one's event. ``same`` None: they are what
+    the bug is known by."""
 
     seq: int
     title: str
@@ -109,7 +110,7 @@ class Seen:
     counted: str
     runs: int
     commits: tuple[str, ...]
-    same: float
+    same: float | None
     why: str
 
 
@@ -120,20 +121,16 @@ def crashes(events: Sequence[Event], bug: Bug | None) -> list[Seen]:
         if event.kind in _RUNS and "report" in event.data:
             run = judged(event, bug)
             groups.setdefault((run.outcome, run.title), []).append((event, run))
-    found = [
-        Seen(
-            rows[0][0].seq,
-            title,
-            outcome,
-            _COUNTED[outcome],
-            len(rows),
-            tuple(dict.fromkeys(str(event.data["commit"])[:12] for event, _ in rows if event.data.get("commit"))),
-            median(run.same for _, run in rows),
-            Counter(run.why for _, run in rows).most_common(1)[0][0],
-        )
-        for (outcome, title), rows in groups.items()
-    ]
+    found = [_seen(title, outcome, rows) for (outcome, title), rows in groups.items()]
     return sorted(found, key=lambda one: (one.outcome != "crash", -one.runs, one.seq))
+
+
+def _seen(title: str, outcome: str, rows: Sequence[tuple[Event, Run]]) -> Seen:
+    compared = [run for _, run in rows if run.why != FIRST]
+    why = Counter(run.why for run in compared or [run for _, run in rows]).most_common(1)[0][0]
+    commits = dict.fromkeys(str(event.data["commit"])[:12] for event, _ in rows if event.data.get("commit"))
+    same = median(run.same for run in compared) if compared else None
+    return Seen(rows[0][0].seq, title, outcome, _COUNTED[outcome], len(rows), tuple(commits), same, why)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def _judged(text: str, name: str) -> dict[str, Any]:
         "result": RESULTS.get(log.status, log.status),
         "reasons": reasons(judged),
         "suspicion": suspicion(judged),
-        "chance": suspect.chance if suspect else 0.0,
+        "suspected": suspect.chance if suspect else 0.0,
         "doubted": [(one, name_of(row), shown(row)) for one, row in doubted_of(judged)[:DOUBTED]],
         "revisions": [
             (one, row, name_of(row), shown(row)) for one, row in zip(judged.revisions, facts.revisions, strict=True)

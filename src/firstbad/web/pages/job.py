@@ -9,13 +9,14 @@ from markupsafe import Markup
 
 from firstbad.session import bisection_log, git_log_of
 from firstbad.store import StoredJob
-from firstbad.store.watch import Glance
+from firstbad.store.watch import Glance, workers
 from firstbad.web.auth import Reader, Viewer
 from firstbad.web.pages.seen import SeenJob, changes
 from firstbad.web.site import Site, TheSite
-from firstbad.web.words import bug_of
+from firstbad.web.words import bug_of, date
 
 router = APIRouter()
+_ALIVE = 90.0  # seconds since its last sign of life for which a worker is taken to be there
 OVER = ("finished", "failed", "cancelled", "out of time")
 
 
@@ -73,7 +74,22 @@ def _values(site: Site, viewer: Viewer, stored: StoredJob) -> dict[str, Any]:
         "actions": _actions(stored) if changes(viewer, stored) else (),
         "now_line": Markup(now_line(site, site.glance(stored.id))),  # noqa: S704 - our own template
         "body": site.body(stored),
+        "waits": _waits(site, stored),
     }
+
+
+def _waits(site: Site, stored: StoredJob) -> str:
+    """What a job waits for."""
+    if stored.standing == "waiting":
+        if stored.not_before > time.time():
+            return f"It is not to begin before {date(stored.not_before)}."
+        alive = any(time.time() - one.seen < _ALIVE for one in workers(site.store))
+        return (
+            "A worker begins when it is its turn." if alive else "No worker is there to begin: start `firstbad worker`."
+        )
+    if stored.standing in ("new", "interrupted", "reopened"):
+        return "Nobody works on it; with 'Go on' a worker does."
+    return ""
 
 
 def now_line(site: Site, glance: Glance) -> str:
