@@ -8,12 +8,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstbad.errors import NotFoundError, UserError
+from firstbad.references import NOTHING, is_reference
 
 Kind = Literal["cause", "fix", "test"]
 _VERSION = r"^(v?\d{1,9}\.\d{1,9}(\.\d{1,9})?)?$"
 BugClass = Literal["crash", "hang", "leak", "boot", "test", "metric"]
-NOTHING = Path(__file__).parent / "repro" / "nothing.c"
-"""What a machine runs that is only to boot."""
 
 
 class Symptom(BaseModel):
@@ -313,6 +312,14 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
 
     Raises NotFoundError and UserError that name the file, the field and the reason.
     """
+    return make_job(merged(read_job(path), overrides or {}), str(path))
+
+
+def read_job(path: Path, elsewhere: bool = False) -> dict[str, Any]:
+    """What a job file says, with paths from here. ``elsewhere``: its repositories are names that a server knows.
+
+    Raises NotFoundError and UserError.
+    """
     try:
         data = tomllib.loads(path.read_text())
     except FileNotFoundError:
@@ -320,14 +327,14 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a TOML job file: {error}") from None
     for key in ("repo", "config", "baseline", "repro"):
-        if isinstance(data.get(key), str):
+        if isinstance(data.get(key), str) and not is_reference(data[key]) and not (elsewhere and key == "repo"):
             data[key] = str(path.parent / data[key])
     machine = data.get("machine")
     for key in ("image", "ssh_key"):
         if isinstance(machine, dict) and isinstance(machine.get(key), str):
             machine[key] = str(path.parent / machine[key])
     reproducer = data.get("reproducer")
-    for key in ("syzkaller", "busybox"):
+    for key in ("busybox",) if elsewhere else ("syzkaller", "busybox"):
         if isinstance(reproducer, dict) and isinstance(reproducer.get(key), str):
             reproducer[key] = str(path.parent / reproducer[key])
     build = data.get("build")
@@ -336,7 +343,7 @@ def load_job(path: Path, overrides: dict[str, Any] | None = None) -> Job:
             fix["patch"] = str(path.parent / fix["patch"])
     if isinstance(build, dict) and isinstance(build.get("toolchain_dirs"), list):
         build["toolchain_dirs"] = [str(path.parent.absolute() / str(name)) for name in build["toolchain_dirs"]]
-    return make_job(merged(data, overrides or {}), str(path))
+    return data
 
 
 def merged(data: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -360,7 +367,7 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
     """Validate ``data`` and the files it names. Raises NotFoundError, UserError."""
     job = validated(data, origin)
     for key, kind in (("repo", "directory"), ("config", "file"), ("baseline", "file"), ("repro", "file")):
-        if getattr(job, key) is None:
+        if getattr(job, key) is None or is_reference(str(getattr(job, key))):
             continue
         value: Path = getattr(job, key).absolute()
         if not (value.is_dir() if kind == "directory" else value.is_file()):
@@ -373,12 +380,12 @@ def make_job(data: dict[str, Any], origin: str = "options") -> Job:
         setattr(job.machine, key, file and file.absolute())
     for key, kind in (("syzkaller", "directory"), ("busybox", "file")):
         named: Path | None = getattr(job.reproducer, key)
-        if named is not None:
+        if named is not None and not is_reference(str(named)):
             setattr(job.reproducer, key, named.absolute())
             if not (named.is_dir() if kind == "directory" else named.is_file()):
                 raise NotFoundError(f"{origin}: reproducer.{key}: no such {kind}: {named.absolute()}")
     for index, fix in enumerate(job.build.fixes, 1):
-        if fix.patch is not None:
+        if fix.patch is not None and not is_reference(str(fix.patch)):
             fix.patch = fix.patch.absolute()
             if not fix.patch.is_file():
                 raise NotFoundError(f"{origin}: build.fixes.{index}.patch: no such file: {fix.patch}")

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from firstbad.errors import UserError
-from firstbad.job import NOTHING
 
+NOTHING = Path(__file__).parent / "repro" / "nothing.c"
+"""What a machine runs that is only to boot."""
 REPOSITORIES = "repositories"
 FILES = "files"
 _REPOSITORY = "repository:"

@@ -3,6 +3,7 @@
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from firstbad import __version__
 from firstbad.cli.output import say_error
 from firstbad.cli.status import exit_of_error, is_cancelled, status_of
-from firstbad.errors import FirstbadError
+from firstbad.errors import FirstbadError, UserError
 
 # Which module of this package has which commands. A module is imported when one of its commands is asked for: all of
 # them together take seconds to import, and a person who bisects by hand starts us anew for every answer.
@@ -35,8 +36,13 @@ _COMMANDS = {
     "serve": "serve",
     "simulate": "simulate",
     "test": "test",
+    "watch": "watch",
     "worker": "worker",
 }
+
+
+# What a server does, see remote.py.
+_REMOTE = ["cause", "fix", "test", "run", "resume", "watch", "status", "show", "log", "cancel", "mark", "reject"]
 
 
 class _Main(click.Group):
@@ -54,6 +60,15 @@ class _Main(click.Group):
                 return next(command for command in found if command.name == cmd_name)
         own: click.Command | None = import_module("firstbad.cli.hand").own_term(cmd_name)
         return own
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does. Raises UserError for a command that no server does, if one was named there."""
+        named = ctx.get_parameter_source("server") is click.core.ParameterSource.COMMANDLINE
+        if named and args[0] not in _REMOTE:
+            raise UserError(f"`firstbad {args[0]}` is done on this machine only; leave --server out")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; errors end here."""
@@ -84,7 +99,14 @@ class _Main(click.Group):
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="firstbad")
-def main() -> None:
+@click.option(
+    "--server",
+    envvar="FIRSTBAD_SERVER",
+    metavar="URL",
+    help="have a server do it: cause, fix, test, run, resume, watch, status, show, log, cancel, mark, reject",
+)
+@click.option("--token-file", type=click.Path(path_type=Path), help="the token for it  [default: $FIRSTBAD_TOKEN]")
+def main(server: str | None, token_file: Path | None) -> None:
     """Find the commit that broke the kernel, or the one that fixed it, and say how sure that is.
 
     \b

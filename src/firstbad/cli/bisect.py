@@ -8,11 +8,14 @@ import click
 
 from firstbad.cli.deadline import deadline_option
 from firstbad.cli.export import output_options, outputs_of
+from firstbad.cli.remote import chosen
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
+from firstbad.cli.submit import send_and_await
+from firstbad.cli.watch import await_job
 from firstbad.history.git import Repo
 from firstbad.home import Home, home
-from firstbad.job import BugClass, Job, load_job, make_job
+from firstbad.job import BugClass, Job, load_job, make_job, merged, read_job
 from firstbad.kernel.fixes import fixes_for
 from firstbad.kernel.toolchain import choose
 from firstbad.session import find_question, history_of
@@ -152,6 +155,12 @@ def fix(**options: Any) -> None:
 @click.option("--plain", is_flag=True, help="lines instead of the live view")
 def resume(number: int | None, deadline: float | None, as_json: bool, plain: bool, **options: Any) -> None:
     """Go on with a job (the last one by default); nothing that was finished is repeated."""
+    server = chosen()
+    if server is not None:
+        wanted = server.job(number).id
+        server.ask("POST", f"/jobs/{wanted}/resume")
+        await_job(server, wanted, as_json, plain, outputs_of(options))
+        return
     place = home()
     store = open_store(place)
     found = store.job(number)
@@ -163,6 +172,11 @@ def _submit(kind: str, options: dict[str, Any]) -> None:
     job_file, deadline, as_json, plain = (options.pop(key) for key in ("job_file", "deadline", "as_json", "plain"))
     outputs = outputs_of(options)
     data = {"kind": kind, **overrides(options)}
+    server = chosen()
+    if server is not None:
+        data = merged(read_job(job_file, elsewhere=True), data) if job_file else data
+        send_and_await(server, data, as_json, plain, deadline, outputs)
+        return
     job = load_job(job_file, data) if job_file else make_job(data)
     place = home()
     outputs.check(job)

@@ -16,8 +16,8 @@ from firstbad.job import Job
 from firstbad.report.junit import junit_xml
 from firstbad.report.kcidb import check_origin, kcidb_json
 from firstbad.session.record import record_of
-from firstbad.session.result import result_json
-from firstbad.store import Store, open_store
+from firstbad.session.result import Jobs, result_json
+from firstbad.store import open_store
 
 _PATH = click.Path(path_type=Path)
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -43,7 +43,7 @@ class Outputs:
             if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
                 raise UserError(f"{option} {path}: can't be written there; name a file in a directory that exists")
 
-    def write(self, store: Store, number: int) -> None:
+    def write(self, store: Jobs, number: int) -> None:
         """Write what is wanted of a job, as far as it is. Raises UserError."""
         if self.junit is None and self.kcidb is None:
             return
@@ -55,7 +55,7 @@ class Outputs:
         if self.kcidb is not None:
             _write("--kcidb", self.kcidb, json.dumps(kcidb_json(record, self.origin), indent=1) + "\n")
 
-    def write_or_tell(self, store: Store, number: int) -> None:
+    def write_or_tell(self, store: Jobs, number: int) -> None:
         """As `write`, but a job that is done keeps its own exit status where a file can't be written."""
         try:
             self.write(store, number)

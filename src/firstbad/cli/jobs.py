@@ -8,12 +8,13 @@ import click
 from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
 from firstbad.cli.here import job_here, under_way
-from firstbad.cli.output import duration, say, say_json
+from firstbad.cli.output import clean, duration, say, say_json
+from firstbad.cli.remote import Server, chosen
 from firstbad.cli.result import print_result
 from firstbad.hand.gitlog import git_bisect_log
 from firstbad.home import home
 from firstbad.session import bisection_log, fold, git_log_of
-from firstbad.session.result import result_json
+from firstbad.session.result import Jobs, result_json
 from firstbad.store import Store, StoredJob, open_store
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
@@ -31,6 +32,10 @@ def _store() -> Store:
 @click.option("--all", "every", is_flag=True, help="all jobs, where one is under way in this repository too")
 def status(number: int | None, as_json: bool, every: bool) -> None:
     """Where jobs are: all of them, or one in detail; where one is under way in this repository, that one."""
+    server = chosen()
+    if server is not None:
+        _remote_status(server, number, as_json)
+        return
     here = by_hand() if number is None and not every else None
     if here is not None:
         say_json(hand_json(here)) if as_json else print_hand(here)
@@ -47,6 +52,10 @@ def status(number: int | None, as_json: bool, every: bool) -> None:
         for row in rows:
             say_json(row)
         return
+    _print_rows(rows)
+
+
+def _print_rows(rows: list[dict[str, Any]]) -> None:
     if not rows:
         say("no jobs yet; `firstbad demo` makes one")
         return
@@ -58,7 +67,26 @@ def status(number: int | None, as_json: bool, every: bool) -> None:
         say(_LINE.format(row["job"], row["kind"], row["state"], answer, sure, age, row["crash_title"]))
 
 
-def _row(store: Store, stored: StoredJob) -> dict[str, Any]:
+def _remote_status(server: Server, number: int | None, as_json: bool) -> None:
+    """Of all jobs only what lists show: their events are on the server."""
+    if number is not None and not as_json:
+        print_result(server, home(), number)
+        return
+    if number is not None:
+        say_json(_row(server, server.job(number)))
+        return
+    rows = []
+    for one in server.newest():
+        facts = {"crash_title": one["title"], "state": one["standing"], "age_seconds": time.time() - one["created"]}
+        commits = {"commits": [one["culprit"]]} if one["culprit"] else {}
+        rows.append({**one, **facts, **commits, "status": one["status"] or "unfinished"})
+    if not as_json:
+        _print_rows(rows)
+    for row in rows if as_json else ():
+        say_json(row)
+
+
+def _row(store: Jobs, stored: StoredJob) -> dict[str, Any]:
     events = store.events(stored.id)
     state = fold(events, stored.job.title)
     title = state.crash["title"] if state.crash else stored.job.title
@@ -76,12 +104,13 @@ def _row(store: Store, stored: StoredJob) -> dict[str, Any]:
 @_JSON
 def show(number: int | None, as_json: bool) -> None:
     """The answer of a job and what it rests on; in a work tree that is bisected by hand, of that one."""
-    here = by_hand() if number is None else None
+    server = chosen()
+    here = by_hand() if number is None and server is None else None
     if here is not None:
         say_json(hand_json(here)) if as_json else print_hand(here)
         return
-    store = _store()
-    found = job_here(store, number).id
+    store: Jobs = server or _store()
+    found = job_here(store, number).id if isinstance(store, Store) else store.job(number).id
     if as_json:
         say_json(result_json(store, found))
     else:
@@ -93,6 +122,11 @@ def show(number: int | None, as_json: bool) -> None:
 @click.option("--git", "as_git", is_flag=True, help="for `git bisect replay`; fix: bad is where the crash is gone")
 def log(number: int | None, as_git: bool) -> None:
     """The bisection log of a job, as far as it is; in a work tree that is bisected by hand, of that one."""
+    server = chosen()
+    if server is not None:
+        wanted = server.job(number).id
+        click.echo(clean(server.ask("GET", f"/jobs/{wanted}/log", params={"git": as_git}).text), nl=False)
+        return
     here = by_hand() if number is None else None
     if here is not None:
         click.echo(git_bisect_log(here.repo, here.hand()), nl=False)
@@ -109,6 +143,10 @@ def log(number: int | None, as_git: bool) -> None:
 @_NUMBER
 def cancel(number: int | None) -> None:
     """Give a job up; what it learned is kept, `firstbad resume` goes on."""
+    server = chosen()
+    if server is not None:
+        _cancel_there(server, server.job(number))
+        return
     store = _store()
     stored = store.job(number)
     events = store.events(stored.id)
@@ -117,6 +155,14 @@ def cancel(number: int | None) -> None:
         return
     store.cancel(stored.id)
     say(f"job {stored.id} is being cancelled" if stored.running else f"job {stored.id} is cancelled")
+
+
+def _cancel_there(server: Server, stored: StoredJob) -> None:
+    if stored.standing == "finished":
+        say(f"job {stored.id} is finished")
+        return
+    standing = server.ask("POST", f"/jobs/{stored.id}/cancel").json()["standing"]
+    say(f"job {stored.id} is {'being cancelled' if standing == 'running' else standing}")
 
 
 COMMANDS = (status, show, log, cancel)

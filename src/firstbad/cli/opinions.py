@@ -1,10 +1,11 @@
 """``mark`` and ``reject``: people overrule what was run, signed, and take it back."""
 
-from typing import cast
+from typing import Any, cast
 
 import click
 
 from firstbad.cli.output import say
+from firstbad.cli.remote import Server, chosen
 from firstbad.errors import UserError
 from firstbad.home import home
 from firstbad.session import overrule
@@ -30,6 +31,10 @@ def mark(revision: str, verdict: str | None, why: str, number: int | None, undo:
     """
     if not undo and (verdict is None or not why.strip()):
         raise UserError("say good, bad or ignore, and --why: others have to be able to judge it")
+    server = chosen()
+    if server is not None:
+        _tell_there(server, number, {"says": verdict or "ignore", "revision": revision, "why": why, "undo": undo})
+        return
     store = open_store(home())
     stored = store.job(number)
     says = None if undo else cast(Says, verdict)
@@ -46,11 +51,22 @@ def reject(number: int | None, why: str, undo: bool) -> None:
     It becomes improbable, and the runs that led to it, its own and its parents', are doubted; `firstbad resume` goes
     on from there. If all else contradicts you, it may be named again.
     """
-    store = open_store(home())
-    stored = store.job(number)
     if not undo and not why.strip():
         raise UserError("say --why: others have to be able to judge it")
+    server = chosen()
+    if server is not None:
+        _tell_there(server, number, {"says": "wrong", "why": why, "undo": undo})
+        return
+    store = open_store(home())
+    stored = store.job(number)
     _tell(stored, overrule.reject(store, stored, overrule.signer(stored.job), why, undo))
+
+
+def _tell_there(server: Server, number: int | None, said: dict[str, Any]) -> None:
+    wanted = server.job(number).id
+    words = server.ask("POST", f"/jobs/{wanted}/opinions", json=said).json()["words"]
+    say(f"job {wanted}: {words}")
+    say(f"go on with: firstbad --server {server.url} resume {wanted}", style="dim")
 
 
 def _tell(stored: StoredJob, opinion: Opinion) -> None:

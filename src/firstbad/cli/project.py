@@ -9,8 +9,10 @@ from firstbad.cli.deadline import deadline_option
 from firstbad.cli.export import output_options, outputs_of
 from firstbad.cli.hand import ends_by_hand
 from firstbad.cli.output import say_error
+from firstbad.cli.remote import chosen
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
+from firstbad.cli.submit import send_and_await
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
 from firstbad.home import home
@@ -18,7 +20,7 @@ from firstbad.job import Job, make_job
 from firstbad.session import fold, project_question
 from firstbad.store import Store, open_store
 
-_PATH = click.Path(path_type=Path, file_okay=False, exists=True)
+_PATH = click.Path(path_type=Path)
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -57,6 +59,10 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
     command again to go on where it was interrupted.
     """
     outputs = outputs_of(options)
+    server = chosen()
+    if server is not None:
+        send_and_await(server, _elsewhere(list(test), options), as_json, plain, deadline, outputs)
+        return
     repo = Repo(options["repo"].absolute())
     if not options["good"] or not options["bad"]:
         if options["good"] or options["bad"]:
@@ -100,6 +106,30 @@ def _job(repo: Repo, test: list[str], options: dict[str, Any]) -> Job:
     if options["match"] and options["title"]:
         raise UserError("--match and --title both say which failure is meant; give one of them")
     return make_job(data)
+
+
+def _elsewhere(test: list[str], options: dict[str, Any]) -> dict[str, Any]:
+    """The job for a server: its revisions are the repository's there, and what is run is in them."""
+    if not options["good"] or not options["bad"]:
+        raise UserError("name both ends, --good and --bad")
+    names = (
+        "jobs",
+        "match",
+        "metric",
+        "crash_is_bad",
+        "timeout_is_bad",
+        "timeout",
+        "build_timeout",
+        "runs_max",
+        "build",
+    )
+    project: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
+    project |= {"command": test, "confirm": not options["no_confirm"]}
+    data: dict[str, Any] = {"kind": "fix" if options["fix"] else "cause", "commit": options["bad"]}
+    data |= {"good": list(options["good"]), "title": options["title"], "project": project}
+    if str(options["repo"]) != ".":
+        data["repo"] = str(options["repo"])
+    return data | ({"target": options["target"]} if options["target"] is not None else {})
 
 
 def _anchored(repo: Repo, word: str, bad: str) -> str:

@@ -12,6 +12,7 @@ from firstbad.report.smtp import MailSettings
 from firstbad.session import State, fold, verdict_of
 from firstbad.session.config_words import choice_words
 from firstbad.session.posting import Wishes, posting
+from firstbad.session.result import Jobs
 from firstbad.session.story import wall_seconds
 from firstbad.session.telling import belief_line, outcomes, time_left
 from firstbad.store import Event, Store, StoredJob
@@ -25,7 +26,7 @@ _MEANING = {
 _SHOWN = 40  # candidates that are printed for people
 
 
-def print_result(store: Store, place: Home, number: int, evidence: bool = True) -> None:
+def print_result(store: Jobs, place: Home, number: int, evidence: bool = True) -> None:
     """The answer, then what it rests on."""
     stored = store.job(number)
     events = store.events(number)
@@ -40,7 +41,7 @@ def print_result(store: Store, place: Home, number: int, evidence: bool = True) 
     _print_answer(stored, state)
     if evidence:
         _print_evidence(state)
-        if stored.job.project is None:
+        if stored.job.project is None and isinstance(store, Store):
             _print_reporting(store, place, stored)
     say(
         f"\nrevisions tested: {state.revisions_tested()}, runs: {state.runs()}, total time: "
@@ -96,7 +97,9 @@ def _print_answer(stored: StoredJob, state: State) -> None:
 
 def _print_candidates(stored: StoredJob, finished: dict[str, Any]) -> None:
     shown = finished["commits"][:_SHOWN]
-    names = titles(Repo(stored.job.repo), shown) if shown else {}
+    names = finished.get("titles") or {}
+    if shown and not names and stored.job.repo.is_dir():
+        names = titles(Repo(stored.job.repo), shown)
     for commit, probability in zip(shown, finished["probabilities"], strict=False):
         say(f"  {probability:6.2%} {commit[:12]} {names.get(commit, '')}")
     if len(finished["commits"]) > len(shown):

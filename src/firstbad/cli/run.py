@@ -66,7 +66,7 @@ def _is_finished(store: Store, number: int) -> bool:
 def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float | None = None) -> dict[str, Any]:
     """Run a job to its end while somebody watches; returns its result. An error is recorded, then raised."""
     job = store.job(number).job
-    with view(f"job {number}: {_heading(job)}", plain) as observer:
+    with view(f"job {number}: {heading(job)}", plain) as observer:
         try:
             session = ProjectSession if job.project is not None else Bisection
             return session(store, number, place, observer, deadline=deadline).run()
@@ -80,7 +80,8 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
             raise SystemExit(exit_of("interrupted")) from None
 
 
-def _heading(job: Job) -> str:
+def heading(job: Job) -> str:
+    """What a view of the job is headed by."""
     title = f" of {job.title}" if job.title else ""
     if job.project is not None:
         return f"{'fix' if job.kind == 'fix' else 'cause'} of {' '.join(job.project.command)[:60]}"

@@ -2,25 +2,33 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from firstbad.cli.bisect import check, options_of, overrides
-from firstbad.cli.export import outputs_of
+from firstbad.cli.export import Outputs, outputs_of
 from firstbad.cli.output import err
+from firstbad.cli.remote import Server, chosen
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
+from firstbad.cli.submit import send_and_await, send_job
+from firstbad.cli.watch import follow
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
 from firstbad.history.patch import PatchError, check_patch, read_patch
 from firstbad.history.releases import base_release
 from firstbad.home import home
-from firstbad.job import Job, load_job, make_job
+from firstbad.job import Job, make_job, merged, read_job, validated
 from firstbad.kernel.fixes import Fixer, fixes_for
 from firstbad.session import learned
+from firstbad.session.result import Jobs
 from firstbad.store import Store, open_store
+
+Make = Callable[[dict[str, Any], str], Job]
+"""Makes a job and says what is wrong with it; a server's files are not here to be looked at."""
 
 
 @click.command(epilog=epilog("test", "firstbad test 3 --patch fix.diff"))
@@ -36,6 +44,10 @@ def test(**options: Any) -> None:
     """
     named, as_json, plain, start = (options.pop(key) for key in ("job", "as_json", "plain", "start"))
     deadline, outputs = options.pop("deadline"), outputs_of(options)
+    server = chosen()
+    if server is not None:
+        _test_there(server, named, options, start, as_json, plain, deadline, outputs)
+        return
     place = home()
     store = open_store(place) if named and named.isdigit() else None
     job, reference, start = _job(store, named, options, start)
@@ -55,15 +67,41 @@ def test(**options: Any) -> None:
     finish_job(store, place, store.submit(job), as_json, plain, deadline, outputs)
 
 
-def _job(store: Store | None, named: str | None, options: dict[str, Any], start: str | None) -> tuple[Job, int, str]:
+def _test_there(
+    server: Server,
+    named: str | None,
+    options: dict[str, Any],
+    start: str | None,
+    as_json: bool,
+    plain: bool,
+    deadline: float | None,
+    outputs: Outputs,
+) -> None:
+    """The same by a server. What fits the repository is found out there."""
+    job, reference, start = _job(server if named and named.isdigit() else None, named, options, start, validated)
+    if start:
+        first = _changed(job, "", validated, commit=start, measure=True)
+        reference = send_job(server, _plain(first), deadline)
+        follow(server, reference, plain or as_json)
+    job = _changed(job, job.test.patch, validated, reference=reference)
+    send_and_await(server, _plain(job), as_json, plain, deadline, outputs)
+
+
+def _plain(job: Job) -> dict[str, Any]:
+    return job.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+def _job(
+    store: Jobs | None, named: str | None, options: dict[str, Any], start: str | None, make: Make = make_job
+) -> tuple[Job, int, str]:
     """The test, the job whose bug it is, and where the crash rate is measured first; 0 and empty without."""
     rev, patch = options.pop("rev"), _patch(options.pop("patch"))
     more = {key: options.pop(key) for key in ("rate", "runs")}
     own = {key: value for key, value in more.items() if value is not None}
     data = overrides(options)
     if named is None:
-        job = make_job({**data, "kind": "test", "commit": rev or "HEAD", "test": own})
-        return _changed(job, patch), 0, start or ""
+        job = make({**data, "kind": "test", "commit": rev or "HEAD", "test": own}, "options")
+        return _changed(job, patch, make), 0, start or ""
     if store is not None:
         number = int(named)
         known = store.job(number).job
@@ -72,10 +110,10 @@ def _job(store: Store | None, named: str | None, options: dict[str, Any], start:
         if not start:
             learned(store, number)
         seen = next((event.data["start"] for event in store.events(number) if event.kind == "started"), known.commit)
-        job = make_job({**known.model_dump(mode="json", by_alias=True), **_merged(known, data)}, f"job {number}")
-        return _changed(job, patch, commit=rev or seen, **own), 0 if start else number, start or ""
-    job = load_job(Path(named), data)
-    return _changed(job, patch, commit=rev or job.commit, **own), 0, start or ""
+        job = make({**known.model_dump(mode="json", by_alias=True), **_merged(known, data)}, f"job {number}")
+        return _changed(job, patch, make, commit=rev or seen, **own), 0 if start else number, start or ""
+    job = make(merged(read_job(Path(named), elsewhere=make is not make_job), data), named)
+    return _changed(job, patch, make, commit=rev or job.commit, **own), 0, start or ""
 
 
 def _merged(known: Job, data: dict[str, Any]) -> dict[str, Any]:
@@ -84,14 +122,14 @@ def _merged(known: Job, data: dict[str, Any]) -> dict[str, Any]:
     return {key: {**before[key], **value} if isinstance(value, dict) else value for key, value in data.items()}
 
 
-def _changed(job: Job, patch: str, commit: str = "", **test: Any) -> Job:
+def _changed(job: Job, patch: str, make: Make = make_job, commit: str = "", **test: Any) -> Job:
     """A job as the test of one revision, with nothing of what only a bisection has."""
     data = job.model_dump(mode="json", by_alias=True)
     kept = data["test"] if job.kind == "test" else {}
     data |= {"kind": "test", "head": "", "good": [], "commit": commit or job.commit, "commit_title": ""}
     # Which configuration is used was decided where the bug was learned.
     data |= {"baseline": None, "build": {**data["build"], "sanitizers": "keep"}}
-    return make_job({**data, "test": {**kept, "reference": 0, "measure": False, **test, "patch": patch}})
+    return make({**data, "test": {**kept, "reference": 0, "measure": False, **test, "patch": patch}}, "options")
 
 
 def _patch(path: Path | None) -> str:

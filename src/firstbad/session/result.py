@@ -1,13 +1,23 @@
 """A job's answer with its costs, as scripts get it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from firstbad.session.state import fold
 from firstbad.session.story import wall_seconds
-from firstbad.store import Event, Store
+from firstbad.store import Event, StoredJob
 
 
-def result_json(store: Store, number: int) -> dict[str, Any]:
+class Jobs(Protocol):
+    """Where jobs are read from: a store, or a server elsewhere."""
+
+    def job(self, number: int | None = None) -> StoredJob:
+        """A job by number, the last one by default. Raises NotFoundError."""
+
+    def events(self, job_id: int, after: int = -1) -> list[Event]:
+        """Its events in order, from ``after`` (excluded) on."""
+
+
+def result_json(store: Jobs, number: int) -> dict[str, Any]:
     """The answer with its costs, as scripts get it."""
     stored = store.job(number)
     events = store.events(number)

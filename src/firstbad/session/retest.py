@@ -14,9 +14,9 @@ from firstbad.session.decide import Decider
 from firstbad.session.outcome import to_event
 from firstbad.session.question import Question
 from firstbad.session.rate import CrashRate, percent, seen_at
+from firstbad.session.result import Jobs
 from firstbad.session.state import State, fold
 from firstbad.session.steps import Finish, Means, Step
-from firstbad.store import Store
 
 _FACES = 20  # of the bug that are taken over from another job
 _REASONS = {
@@ -113,7 +113,7 @@ class Tester:
         }
 
 
-def learned(store: Store, number: int) -> dict[str, Any]:
+def learned(store: Jobs, number: int) -> dict[str, Any]:
     """What a job knows of its bug, as event data: the runs at its start commit, with which configuration, the bug's
     faces and its stack.
 

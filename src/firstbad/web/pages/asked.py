@@ -6,7 +6,7 @@ from typing import Literal
 from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from firstbad.job import NOTHING
+from firstbad.references import NOTHING
 from firstbad.store import StoredJob
 from firstbad.web.auth import Reader, check_form
 from firstbad.web.job_file import job_file
