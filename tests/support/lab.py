@@ -6,7 +6,7 @@ tests/acceptance has the same questions asked of real kernels.
 import hashlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,9 @@ class Lab:
     stale: dict[str, str] = field(default_factory=dict)
     """Revisions whose incremental build wrongly gives another one's kernel."""
     machines: int = 2
+    builders: int = 1
+    named: list[list[tuple[str, float]]] = field(default_factory=list)
+    """What the session said that it will probably want, each time."""
     seed: int = 0
     builds: list[str] = field(default_factory=list)
     fresh: list[str] = field(default_factory=list)
@@ -91,6 +94,9 @@ class Lab:
     def _holds(self, commit: str) -> str:
         """The revision whose kernel is in the store: a fresh build puts the right one there."""
         return commit if commit in self.fresh else self.stale.get(commit, commit)
+
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
+        self.named.append([(request.commit, chance) for request, chance in requests])
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         self.before_run()

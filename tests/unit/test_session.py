@@ -83,6 +83,29 @@ def test_finds_the_culprit(history, place, tmp_path, culprit):
     assert f"first bad commit: {history.commits[culprit]} {culprit}" in log
 
 
+def test_idle_builders_are_told_what_will_probably_be_asked_for(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c33"), builders=8)
+    finished, store, number = bisect(place, job_for(history), lab)
+    assert finished["commits"] == [history.commits["c33"]]
+    built = [commit for _, commit in steps_of(store, number)]
+    asked, told = set[str](), 0
+    steps = [event.data for event in store.events(number) if event.kind == "test"]
+    for before, step in zip(lab.named, steps[1:], strict=False):
+        asked |= {commit for commit, _ in before}
+        told += step["commit"] in asked
+        assert len(before) <= 7
+        assert all(0 < chance <= 1 for _, chance in before)
+    assert asked
+    assert len(set(lab.builds)) == len(lab.builds) == len(set(built)), "being told builds nothing by itself"
+    assert told >= 2
+
+
+def test_one_builder_is_told_nothing(history, place, tmp_path):
+    lab = Lab(tmp_path, contains(history, "c33"))
+    bisect(place, job_for(history), lab)
+    assert lab.named == []
+
+
 def test_a_culprit_right_after_the_oldest_release(history, place, tmp_path):
     """That release may hide the bug however often it is run clean, but it is the root: nothing is older."""
     finished, _, _ = bisect(place, job_for(history), Lab(tmp_path, contains(history, "c1")))

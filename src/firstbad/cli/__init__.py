@@ -23,6 +23,7 @@ _COMMANDS = {
     "demo": "demo",
     "doctor": "doctor",
     "export": "export",
+    "fleet": "fleet",
     "hand": "start good bad old new skip flaky next undo reset terms view visualize replay",
     "imports": "import",
     "jobs": "status show log cancel",

@@ -1,5 +1,6 @@
 """Where work runs. An engine has three methods; the session knows nothing else of it."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +37,12 @@ class RunRequest:
 class Engine(Protocol):
     """Places builds and runs; futures raise InfrastructureError or LostMachineError.
 
-    ``machines`` is how many runs it makes at a time; ``acceleration`` how they run, None until the first one began.
+    ``machines`` and ``builders`` are how many runs and builds it makes at a time; ``acceleration`` how they run, None
+    until the first one began.
     """
 
     machines: int
+    builders: int
     acceleration: Acceleration | None
 
     def build(self, request: BuildRequest) -> Future[Built]:
@@ -47,6 +50,10 @@ class Engine(Protocol):
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run."""
+
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
+        """Builds that are likely to be asked for next, each with its chance, for builders that have nothing else to do;
+        those that were named before and are not any more are given up."""
 
     def close(self) -> None:
         """End everything that is under way and leave nothing behind."""

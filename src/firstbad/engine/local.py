@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +36,8 @@ class LocalEngine:
     ``machines`` is how many run in parallel (:func:`firstbad.vm.capacity` tells how many make sense).
     """
 
+    builders = 1
+
     def __init__(self, home: Home, spec: Spec, reproducer: Reproducer, *, machines: int = 2, jobs: int = 0) -> None:
         self.machines = machines
         self._arch = architecture(spec.arch).name
@@ -63,6 +66,9 @@ class LocalEngine:
         if request.patch:
             spec = replace(spec, patch=request.patch)
         return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
+
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
+        """Nothing: the one builder has what the session waits for, and beside runs it would change how they end."""
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run; the first call finds out whether KVM works here."""

@@ -10,6 +10,7 @@
 """
 
 import heapq
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
@@ -82,14 +83,16 @@ class Schedule:
 
     # Tasks.
 
-    def add(self, task: Task) -> None:
-        """A task is asked for; one that is known becomes as urgent as this."""
+    def add(self, task: Task, avoid: Collection[str] = ()) -> None:
+        """A task is asked for; one that is known becomes as urgent as this. ``avoid``: hosts that must not do it."""
         known = self.tasks.get(task.id)
         if known is not None:
             if known.urgency >= task.urgency:
                 return
             task = replace(task, project=known.project) if known.urgency >= 1.0 else task
         self.tasks[task.id] = task
+        if avoid and known is None:
+            self._avoid[task.id] = set(avoid)
         if task.id not in self._at:
             self._queue(task)
 
@@ -136,16 +139,16 @@ class Schedule:
     def late(self, now: float) -> list[str]:
         """Have another host begin what takes far too long; returns the ids of these tasks."""
         found = []
-        for name, member in self.members.items():
-            for task, since in member.running.items():
-                known = self.tasks[task]
-                if len(self._at[task]) > 1 or task in self._again or now - since < LEAST_LATE:
-                    continue
-                if now - since > LATE * self.usual(known) and known.urgency >= 1.0:
-                    self._avoid.setdefault(task, set()).add(name)
-                    self._again.add(task)
-                    self._queue(known)
-                    found.append(task)
+        for task, hosts in self._at.items():
+            known = self.tasks[task]
+            if task in self._again or known.urgency < 1.0:
+                continue
+            spent = now - max(self.members[name].running[task] for name in hosts)
+            if spent > max(LEAST_LATE, LATE * self.usual(known)):
+                self._avoid.setdefault(task, set()).update(hosts)
+                self._again.add(task)
+                self._queue(known)
+                found.append(task)
         return found
 
     def usual(self, task: Task) -> float:

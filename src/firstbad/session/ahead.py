@@ -16,8 +16,9 @@ _Path = tuple[tuple[int, Evidence], ...]
 
 def wanted(
     belief: Belief, first: Step, index: Callable[[str], int], then: Callable[[], Step | None], known: Container[str]
-) -> Iterator[str]:
-    """Commits that are not ``known`` (built), the more probably wanted first, ``first``'s own left out.
+) -> Iterator[tuple[str, float]]:
+    """Commits that are not ``known`` (built), each with the chance that it will be wanted, the more probable first,
+    ``first``'s own left out.
 
     The tree of outcomes is walked best first: a step crashes or comes out clean, ``then`` says what would be asked next
     if ``belief`` had seen that (None: nothing), and so on. ``index`` is a commit's in the belief's range.
@@ -30,7 +31,7 @@ def wanted(
             return
         chance, _, path, step = heapq.heappop(paths)
         if step.commit not in met and step.commit not in known:
-            yield step.commit
+            yield step.commit, -chance
         met.add(step.commit)
         for share, told in _outcomes(belief, step, index(step.commit), path):
             if -chance * share < LEAST:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from firstbad.kernel.build import Fresh
 from firstbad.session.answer import Answer
 from firstbad.session.configuration import ConfigSearch, Minimizer
 from firstbad.session.decide import Decider
-from firstbad.session.lab import machine_config, make_engine
+from firstbad.session.lab import engine_of, machine_config
 from firstbad.session.lease import Hold
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.probing import Prober
@@ -50,7 +51,7 @@ class Bisection(Work):
         number: int,
         home: Home,
         observer: Observer,
-        engine: Callable[[Home, Job], Engine] = make_engine,
+        engine: Callable[[Home, Job], Engine] = engine_of,
         minimizer: Minimizer | None = None,
         deadline: float | None = None,
         hold: Hold | None = None,
@@ -139,6 +140,7 @@ class Bisection(Work):
         if last is None or last.mark is not None or last.commit != step.commit:
             title = self.repo.commit(step.commit).title
             self.record("test", {"commit": step.commit, "phase": step.phase, "title": title, **step.data})
+        self._build_ahead(step)
         built = self._build(step.commit)
         twin = self.state.by_signature(built.signature, step.commit) if not built.error else None
         known = step.commit in self.state.same  # asked for again: then more runs of this kernel are worth their time
@@ -156,6 +158,13 @@ class Bisection(Work):
             self.record("build", {"commit": commit, **build_event(built)})
             self._collect()
         return built
+
+    def _build_ahead(self, step: Step) -> None:
+        """Have builders that would be idle build what the next steps are likely to want."""
+        if self.engine.builders < 2 or not isinstance(self.decider, Decider):
+            return
+        likely = islice(self.decider.ahead(self.state, step), self.engine.builders - 1)
+        self.engine.ahead([(self.request(commit), chance) for commit, chance in likely])
 
     def request(self, commit: str, fresh: Fresh = "") -> BuildRequest:
         """Build with the configuration that was chosen, the job's own unless another one was."""

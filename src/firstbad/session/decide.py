@@ -53,8 +53,9 @@ class Decider:
         edge = self._base(state) or self._head(state) if fix else self._goods(state)
         return edge or self._search(state, self._view(state))
 
-    def ahead(self, state: State, step: Step) -> Iterator[str]:
-        """Revisions that are not built and likely to be asked for after ``step``, the more probable first."""
+    def ahead(self, state: State, step: Step) -> Iterator[tuple[str, float]]:
+        """Revisions that are not built and likely to be asked for after ``step``, each with the chance of that, the
+        more probable first."""
         if step.phase not in ("search", "release", "confirm"):
             return iter(())
         view = self._view(state)

@@ -95,12 +95,24 @@ def level(good: Sequence[float], bad: Sequence[float]) -> Level:
 
     Only ranks count, so outliers and the law of the noise do not matter: a number is reduced to the side of the cut it
     lies on (the two-sample median test of Mood, 1950, with the cut of the best Youden index, 1950, in place of the
-    median). Both rates are Jeffreys estimates, (k + 1/2) / (n + 1); ``p`` is of the Mann-Whitney U test, two-sided,
-    normal approximation with continuity. Raises ValueError for an empty sample.
+    median). Both rates are Jeffreys estimates, (k + 1/2) / (n + 1), of the errors when each number in turn is left out;
+    ``p`` is of the Mann-Whitney U test, two-sided, normal approximation with continuity. Raises ValueError for an empty
+    sample.
     """
     if not good or not bad:
         raise ValueError("numbers of both ends are needed")
     above = statistics.median(bad) >= statistics.median(good)
+    # The cut was chosen to suit these very numbers. Each is judged by the cut that the others would have, or both rates
+    # would look better than they are (with shifts of 1.5 to 2 standard deviations 5 of 243 answers were wrong where
+    # 1.4 should have been).
+    false = sum((value > _cut(_without(good, i), bad, above)) == above for i, value in enumerate(good))
+    hit = sum((value > _cut(good, _without(bad, i), above)) == above for i, value in enumerate(bad))
+    rates = (false + 0.5) / (len(good) + 1), (hit + 0.5) / (len(bad) + 1)
+    return Level(_cut(good, bad, above), above, *rates, _mann_whitney(good, bad))
+
+
+def _cut(good: Sequence[float], bad: Sequence[float], above: bool) -> float:
+    """The level with the fewest errors, the least one-sided of those that have so few."""
     values = sorted({*good, *bad})
     cuts = [(one + other) / 2 for one, other in pairwise(values)] or [values[0]]
 
@@ -109,10 +121,12 @@ def level(good: Sequence[float], bad: Sequence[float]) -> Level:
         false = sum((value > cut) == above for value in good) / len(good)
         return missed + false, abs(missed - false)
 
-    best = min(cuts, key=errors)
-    false = (sum((value > best) == above for value in good) + 0.5) / (len(good) + 1)
-    rate = (sum((value > best) == above for value in bad) + 0.5) / (len(bad) + 1)
-    return Level(best, above, false, rate, _mann_whitney(good, bad))
+    return min(cuts, key=errors)
+
+
+def _without(numbers: Sequence[float], index: int) -> list[float]:
+    """All but one, unless it is the only one."""
+    return [value for i, value in enumerate(numbers) if i != index] or list(numbers)
 
 
 def _mann_whitney(one: Sequence[float], other: Sequence[float]) -> float:

@@ -141,7 +141,7 @@ class _Session:
 
     def _ahead(self, step: Step) -> Iterator[str]:
         """Revisions that the next steps are likely to want and that are not built, as far as the session knows."""
-        return (commit for commit in self.decider.ahead(self.state, step) if not self.world.built(commit))
+        return (commit for commit, _ in self.decider.ahead(self.state, step) if not self.world.built(commit))
 
     def _under_way(self) -> dict[str, float]:
         """Speculative builds, and in how many seconds each is done."""

@@ -1,0 +1,118 @@
+"""A fleet of real processes on this machine: a hub, hosts with data directories of their own, a shelf."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from firstbad.fleet.engine import FleetEngine
+from firstbad.fleet.link import Link
+from firstbad.fleet.shelf import Shelf
+from firstbad.home import Home
+from firstbad.kernel.build import Spec
+from firstbad.repro import Reproducer
+
+# A host that does something to a build before it lays it on the shelf, or to what it says of it.
+LIAR = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from firstbad.cli import main
+from firstbad.fleet import shelf
+from firstbad.fleet.shelf import Shelf
+
+how, honest = sys.argv.pop(1), Shelf.put
+
+def put(self, built):
+    if how == "slow":
+        import time
+        time.sleep(60)
+    parcel = honest(self, built)
+    if how == "truncate":
+        digest, size = parcel.files["vmlinux"]
+        Path(self.root, "files", digest[:2], digest).write_bytes(b"half")
+    elif how == "artifact":
+        return replace(parcel, files=parcel.files | {"vmlinux": parcel.files["config"]})
+    elif how == "signature":
+        return replace(parcel, facts=parcel.facts | {"signature": "0" * 64})
+    elif how == "fails":
+        raise OSError("no space left on device")
+    return parcel
+
+Shelf.put = put
+main()
+"""
+
+
+class Fleet:
+    """Starts and ends the processes of one test."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.processes = root, dict[str, subprocess.Popen[bytes]]()
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            self.address = f"tcp://127.0.0.1:{one.getsockname()[1]}"
+        (root / "shelf").mkdir(parents=True)
+        self.engines = list[FleetEngine]()
+
+    def hub(self) -> None:
+        self._start("hub", "fleet", "--listen", self.address)
+
+    def host(self, name: str, slots: str = "build=1,machine=1", liar: str = "") -> None:
+        """A host; ``liar``: how it errs."""
+        words = [
+            "worker",
+            "--server",
+            self.address,
+            "--slots",
+            slots,
+            "--name",
+            name,
+            "--shelf",
+            str(self.root / "shelf"),
+        ]
+        self._start(name, *words, liar=liar)
+
+    def _start(self, name: str, *words: str, liar: str = "") -> None:
+        env = {**os.environ, "FIRSTBAD_HOME": str(self.root / name)}
+        program = ["-c", LIAR, liar] if liar else ["-m", "firstbad"]
+        with (self.root / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *program, *words], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+
+    def end(self, name: str, how: int = signal.SIGKILL) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        process.wait(20)
+
+    def engine(self, spec: Spec, hosts: int, patience: float = 60.0) -> FleetEngine:
+        """A session's engine, when so many hosts have joined."""
+        link = Link(self.address, None, patience)
+        deadline = time.monotonic() + 60
+        while (found := link.offers())["hosts"] < hosts:
+            assert time.monotonic() < deadline, (found, self.logs())
+            time.sleep(0.1)
+        nothing = Reproducer(Path("x"), "c", "0" * 64, (), ("/bin/true",))
+        name = f"session{len(self.engines)}"
+        shelf = Shelf(str(self.root / "shelf"))
+        self.engines.append(FleetEngine(Home(self.root / name, 1 << 30), spec, nothing, link, shelf))
+        return self.engines[-1]
+
+    def built_by(self, name: str) -> set[str]:
+        """Keys of the builds that a host made or was sent."""
+        return {path.parent.name for path in (self.root / name / "artifacts").glob("*/meta.json")}
+
+    def logs(self) -> str:
+        return "\n".join(f"== {path.name}\n{path.read_text()[-3000:]}" for path in self.root.glob("*.log"))
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(20)
