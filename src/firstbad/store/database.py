@@ -1,11 +1,13 @@
 """One database, SQLite or PostgreSQL: transactions that wait for a database which is away, and the migrations."""
 
+import fcntl
 import logging
 import math
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,7 +101,7 @@ class Database:
         deadline, pause, again = time.monotonic() + self.patience, 0.05, False
         while True:
             try:
-                with engine.begin() as connection:
+                with self._turn(engine, deadline), engine.begin() as connection:
                     return work(connection, again)
             except sa.exc.DBAPIError as error:
                 if self.give_up.is_set() or time.monotonic() > deadline or not self._may_pass(error):
@@ -109,6 +111,22 @@ class Database:
             again = True
             self.give_up.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @contextmanager
+    def _turn(self, engine: sa.Engine, deadline: float) -> Iterator[None]:
+        """Writers of SQLite one after the other: its own waiting sleeps up to 100 ms while the database is free. The
+        lock of the transaction is still what counts, so who waits too long here goes on to that."""
+        if self.path is None or engine is not self._writing:
+            yield
+            return
+        with open(f"{self.path}-writer", "a+") as lock:  # noqa: PTH123 - beside SQLite's own files
+            while not self.give_up.is_set() and time.monotonic() < deadline:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    time.sleep(0.001)
+            yield
 
     def _may_pass(self, error: sa.exc.DBAPIError) -> bool:
         """Whether the same transaction may succeed later."""
