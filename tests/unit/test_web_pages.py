@@ -92,6 +92,13 @@ def test_runs_and_consoles(client, done):
     assert client.get(f"/jobs/1/consoles/{name}/text").headers["content-type"].startswith("text/plain")
 
 
+def test_a_run_that_was_made_for_another_job_says_so(fresh):
+    made, client = fresh
+    run = next(event.data for event in made.store.events(1) if event.kind == "run")
+    made.store.append(1, "run", run | {"reused": {"job": 7, "seq": 3}})
+    assert 'made for <a href="/jobs/7">job 7</a>' in client.get("/jobs/1/runs").text
+
+
 @pytest.mark.parametrize("name", ["..%2f..%2ffirstbad.db", "%2fetc%2fpasswd", "%2e%2e", "lock", "x.txt", "%00"])
 def test_no_console_of_another_name(client, name):
     assert client.get(f"/jobs/1/consoles/{name}").status_code == 404

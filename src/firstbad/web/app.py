@@ -1,5 +1,6 @@
 """The application: pages (``web/pages``), API (``web/api``), files (``web/static``), and what guards them all."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,7 @@ def make_app(place: Home, store: Store | None = None, settings: Settings | None 
     async def life(_: FastAPI) -> AsyncIterator[None]:
         courier = Courier(site.store, site.settings.url)
         courier.start()
+        threading.Thread(target=site.warm, name="warm", daemon=True).start()
         yield
         site.hub.stop()
         courier.stop()

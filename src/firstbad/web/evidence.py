@@ -27,7 +27,8 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class RunLine:
-    """One run. ``seq`` of its event; ``same`` the probability that its crash is the bug, None without a crash."""
+    """One run. ``seq`` of its event; ``same`` the probability that its crash is the bug, None without a crash;
+    ``of``: the job that it was made for, where that is another one, else 0."""
 
     seq: int
     words: str
@@ -37,6 +38,7 @@ class RunLine:
     why: str
     same: float | None
     report: bool
+    of: int = 0
 
 
 @dataclass
@@ -95,6 +97,7 @@ def _add(revision: RevisionRuns, event: Event, bug: Bug | None) -> None:
             run.why,
             run.same if run.outcome in ("crash", "other") and run.why != FIRST else None,
             run.report is not None,
+            int(event.data.get("reused", {}).get("job", 0)),
         )
     )
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup
 
+from firstbad.crash.likeness import face_of_title
 from firstbad.home import Home
 from firstbad.report.drawing import PARTS, equip
 from firstbad.session.telling import belief_line, time_left
@@ -73,6 +74,12 @@ class Site:
     def hub(self) -> Hub:
         """Tells viewers what changed."""
         return Hub(lambda numbers: glances(self.store, numbers))
+
+    def warm(self) -> None:
+        """Read and compile what the first viewer would wait for: rules of crashes (1.5 s), templates."""
+        face_of_title("")
+        for name in self.templates.list_templates(["html"]):
+            self.templates.get_template(name)
 
     def glance(self, number: int) -> Glance:
         """What is to be told of a job at once."""
