@@ -25,6 +25,9 @@ def document(routes: Any) -> dict[str, Any]:
     """The OpenAPI document of the routes under ``/api/v1``."""
     made = get_openapi(title="firstbad", version=__version__, description=_ABOUT, routes=routes)
     made["paths"] = {path: item for path, item in made["paths"].items() if path.startswith("/api/v1/")}
+    for item in made["paths"].values():
+        for operation in item.values():
+            _errors_are_json(operation["responses"])
     schema = Job.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     parts = made["components"]["schemas"]
     parts |= {**schema.pop("$defs"), "Job": schema}
@@ -33,3 +36,10 @@ def document(routes: Any) -> dict[str, Any]:
     made["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"token": []}]
     return made
+
+
+def _errors_are_json(responses: dict[str, Any]) -> None:
+    """Whatever a route answers with, its errors are what errors are."""
+    for status, told in responses.items():
+        if status[0] in "45":
+            told["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
