@@ -1,16 +1,19 @@
 """Several hosts as one engine: real processes, real builds of a miniature tree, and what goes wrong among them."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from tests.support.fleets import Fleet
+from tests.support.fleets import Fleet, certificates
 from tests.support.histories import History
 
 from firstbad.engine import BuildRequest
 from firstbad.errors import InfrastructureError, UserError
+from firstbad.fleet.link import Link
+from firstbad.fleet.security import security
 from firstbad.history.git import Repo
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
@@ -173,6 +176,23 @@ def test_a_host_whose_network_is_silent_is_replaced(fleet, ask, truth, monkeypat
         assert future.result(120).signature == truth("r4")
     finally:
         os.kill(fleet.processes["h1"].pid, signal.SIGCONT)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl to make certificates")
+def test_with_certificates_only_those_who_have_one_are_heard(tmp_path, ask, truth):
+    fleet = Fleet(tmp_path / "fleet", certificates(tmp_path / "tls"))
+    strangers = certificates(tmp_path / "strangers")
+    try:
+        fleet.hub()
+        fleet.host("h1")
+        assert fleet.engine(SPEC, 1).build(ask("r1")).result(60).signature == truth("r1")
+        for trusted in (security(fleet.address, strangers), None):
+            link = Link(fleet.address if trusted else fleet.address.replace("tls", "tcp"), trusted, patience=3)
+            with pytest.raises(InfrastructureError, match="does not answer"):
+                link.offers()
+            link.close()
+    finally:
+        fleet.close()
 
 
 def test_what_no_host_can_do_is_said(fleet, ask):

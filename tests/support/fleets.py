@@ -10,6 +10,7 @@ from pathlib import Path
 
 from firstbad.fleet.engine import FleetEngine
 from firstbad.fleet.link import Link
+from firstbad.fleet.security import security
 from firstbad.fleet.shelf import Shelf
 from firstbad.home import Home
 from firstbad.kernel.build import Spec
@@ -22,6 +23,7 @@ from pathlib import Path
 from dataclasses import replace
 from firstbad.cli import main
 from firstbad.fleet import shelf
+from firstbad.fleet.security import security
 from firstbad.fleet.shelf import Shelf
 
 how, honest = sys.argv.pop(1), Shelf.put
@@ -47,19 +49,33 @@ main()
 """
 
 
+def certificates(directory: Path) -> Path:
+    """An authority of its own and one certificate, as docs/fleet.md wants them."""
+    directory.mkdir()
+    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    ca = ["-x509", *ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=fleet"]
+    run = {"cwd": directory, "check": True, "capture_output": True}
+    subprocess.run(["openssl", "req", *ca], **run)
+    subprocess.run(["openssl", "req", *ec, "-keyout", "key.pem", "-out", "cert.csr", "-subj", "/CN=host"], **run)
+    sign = ["-req", "-in", "cert.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"]
+    subprocess.run(["openssl", "x509", *sign, "-out", "cert.pem"], **run)
+    return directory
+
+
 class Fleet:
     """Starts and ends the processes of one test."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tls: Path | None = None) -> None:
+        self.tls, self.more = tls, ["--tls", str(tls)] if tls else []
         self.root, self.processes = root, dict[str, subprocess.Popen[bytes]]()
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{one.getsockname()[1]}"
+            self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{one.getsockname()[1]}"
         (root / "shelf").mkdir(parents=True)
         self.engines = list[FleetEngine]()
 
     def hub(self) -> None:
-        self._start("hub", "fleet", "--listen", self.address)
+        self._start("hub", "fleet", "--listen", self.address, *self.more)
 
     def host(self, name: str, slots: str = "build=1,machine=1", liar: str = "") -> None:
         """A host; ``liar``: how it errs."""
@@ -74,7 +90,7 @@ class Fleet:
             "--shelf",
             str(self.root / "shelf"),
         ]
-        self._start(name, *words, liar=liar)
+        self._start(name, *words, *self.more, liar=liar)
 
     def _start(self, name: str, *words: str, liar: str = "") -> None:
         env = {**os.environ, "FIRSTBAD_HOME": str(self.root / name)}
@@ -91,7 +107,7 @@ class Fleet:
 
     def engine(self, spec: Spec, hosts: int, patience: float = 60.0) -> FleetEngine:
         """A session's engine, when so many hosts have joined."""
-        link = Link(self.address, None, patience)
+        link = Link(self.address, security(self.address, self.tls), patience)
         deadline = time.monotonic() + 60
         while (found := link.offers())["hosts"] < hosts:
             assert time.monotonic() < deadline, (found, self.logs())

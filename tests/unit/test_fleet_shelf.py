@@ -117,7 +117,8 @@ def test_orders_are_known_by_what_they_say():
 def test_lines_between_machines_need_certificates(tmp_path):
     assert security("tcp://127.0.0.1:8786", None) is None
     assert security("tcp://[::1]:8786", None) is None
-    with pytest.raises(UserError, match="certificates"):
-        security("tcp://10.0.0.1:8786", None)
+    for address in ("tcp://10.0.0.1:8786", "tls://127.0.0.1:8786", "tcp://127.0.0.1.evil.example:1"):
+        with pytest.raises(UserError, match="certificates"):
+            security(address, None)
     with pytest.raises(NotFoundError, match=r"ca\.pem"):
         security("tls://10.0.0.1:8786", tmp_path)

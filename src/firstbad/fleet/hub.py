@@ -75,7 +75,12 @@ class Hub:
         protocol, _, rest = self._address.partition("://")
         host, _, port = rest.rpartition(":")
         self.scheduler = Scheduler(
-            protocol=protocol, host=host, port=int(port), security=self._security, dashboard=False, idle_timeout=None
+            protocol=protocol,
+            host=host,
+            port=int(port),
+            security=self._security,
+            idle_timeout=None,
+            dashboard_address="127.0.0.1:0",
         )
         self.scheduler.handlers["firstbad"] = self.handle
         await self.scheduler

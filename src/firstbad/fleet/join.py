@@ -47,7 +47,7 @@ async def _work(address: str, threads: int, stopping: asyncio.Event, security: S
             local_directory=str(Path(scratch)),
             memory_limit=0,
             death_timeout=20,
-            dashboard=False,
+            dashboard_address="127.0.0.1:0",
         )
         try:
             await worker

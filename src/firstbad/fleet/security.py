@@ -18,7 +18,7 @@ def security(address: str, directory: Path | None) -> Security | None:
     """
     if directory is None:
         host = address.partition("://")[2].rpartition(":")[0].strip("[]")
-        if host in ("127.0.0.1", "::1", "localhost"):
+        if host in ("127.0.0.1", "::1", "localhost") and not address.startswith("tls:"):
             return None
         raise UserError(
             f"{address}: hosts of a fleet trust each other with everything, so lines between machines need "
