@@ -87,11 +87,21 @@ def open_page(browser, service, name: str, width: int, scheme: str, **more):
     return context, page, watched
 
 
+def every_page(browser, service, width: int, scheme: str, **more):
+    """All of them one after the other in one tab: name, tab, what was heard of each."""
+    context, page, watched = open_page(browser, service, "error", width, scheme, **more)
+    for name in PAGES:
+        watched.strangers.clear()
+        watched.complaints.clear()
+        page.goto(address(service, name))
+        yield name, page, watched
+    context.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_every_page_fits_and_complains_of_nothing(browser, service, width, scheme):
     problems = []
-    for name in PAGES:
-        context, page, watched = open_page(browser, service, name, width, scheme)
+    for name, page, watched in every_page(browser, service, width, scheme):
         seen = page.evaluate(
             """() => ({
                 scroll: document.documentElement.scrollWidth,
@@ -117,21 +127,18 @@ def test_every_page_fits_and_complains_of_nothing(browser, service, width, schem
             "paper": [] if ("255" in seen["paper"]) == (scheme == "light") else [seen["paper"]],
         }
         problems += [f"{name}: {what}: {found}" for what, found in facts.items() if found]
-        context.close()
     assert problems == []
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (400, "light")])
 def test_every_page_is_for_everybody(browser, service, width, scheme):
     problems = []
-    for name in PAGES:
-        context, page, _ = open_page(browser, service, name, width, scheme, bypass_csp=True)
+    for name, page, _ in every_page(browser, service, width, scheme, bypass_csp=True):
         page.add_script_tag(path=AXE)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         problems += [
             f"{name}: {one['impact']}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]
         ]
-        context.close()
     assert problems == []
 
 

@@ -134,7 +134,7 @@ class _Told:
 
     def __init__(self, sign: Sign, number: int) -> None:
         self.sign, self.number = sign, number
-        self._text, self._next = "", 0.0
+        self._text, self._since, self._next = "", 0.0, 0.0
 
     def event(self, event: Event, state: State) -> None:
         """Log it."""
@@ -142,11 +142,12 @@ class _Told:
         _log.info(event.kind, extra={"job": self.number, **({"commit": about} if about else {})})
 
     def activity(self, text: str) -> None:
-        """Tell it, now and then."""
-        now = time.monotonic()
-        if now >= self._next and (text != self._text or now > self._next + SIGN):
+        """Tell it: something else at once, how far it is now and then."""
+        now, other = time.monotonic(), text.split(" ")[:1] != self._text.split(" ")[:1]
+        if other or (now >= self._next and (text != self._text or now > self._next + SIGN)):
+            self._since = time.time() if text != self._text else self._since
             self._text, self._next = text, now + _TOLD
-            self.sign.tell("working", self.number, activity=text[:200], since=time.time())
+            self.sign.tell("working", self.number, activity=text[:200], since=self._since)
 
 
 def _free(root: Path) -> int:

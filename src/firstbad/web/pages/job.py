@@ -83,7 +83,7 @@ def _waits(site: Site, stored: StoredJob) -> str:
     if stored.standing == "waiting":
         if stored.not_before > time.time():
             return f"It is not to begin before {date(stored.not_before)}."
-        alive = any(time.time() - one.seen < _ALIVE for one in workers(site.store))
+        alive = any(one.state == "working" or time.time() - one.seen < _ALIVE for one in workers(site.store))
         return (
             "A worker begins when it is its turn." if alive else "No worker is there to begin: start `firstbad worker`."
         )
