@@ -230,7 +230,8 @@ class Bisection(Work):
             source = {"reused": self.reuse.take(earlier)} if earlier else {}
             data = {"commit": step.commit, **run_event(run, done, wall), **source}
             others = key and console and not earlier and not done.group and run.outcome != "infra"
-            self.record("run", data, result_of(key, done, console, self.home) if others and console else None)
+            limit = machine.run_seconds
+            self.record("run", data, result_of(key, done, limit, console, self.home) if others and console else None)
             return run
 
         def enough(run: Run) -> bool:
@@ -245,7 +246,7 @@ class Bisection(Work):
             if not wanted:
                 return
             console = self.consoles / f"{name}-{self.state.tally(step.commit).total:03}.txt"
-            done = machine_run(earlier.data, self.home, console)
+            done = machine_run(earlier.data, machine.run_seconds, self.home, console)
             if done is None:
                 continue
             run = judged(done, 0.0, None, earlier)

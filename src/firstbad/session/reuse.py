@@ -66,20 +66,29 @@ def command_key(words: Sequence[str], directory: str) -> list[str]:
 
 
 def machine_key(signature: str, identity: str, machine: MachineConfig) -> str:
-    """The key of runs in a machine. ``identity``: of reproducer and host, see `LocalEngine.identity`."""
-    size = {name: value for name, value in asdict(machine).items() if name not in ("keep", "snapshot", "watched")}
+    """The key of runs in a machine, of whatever length. ``identity``: of reproducer and host, see
+    `LocalEngine.identity`."""
+    others = ("keep", "snapshot", "watched", "run_seconds")
+    size = {name: value for name, value in asdict(machine).items() if name not in others}
     return key_of("machine", signature, identity, size)
 
 
-def result_of(key: str, done: MachineRun, console: Path, home: Home) -> Result:
-    """A run as a result for others; its console stays where it is."""
+def result_of(key: str, done: MachineRun, limit: float, console: Path, home: Home) -> Result:
+    """A run that was allowed ``limit`` seconds as a result for others; its console stays where it is."""
     data: dict[str, Any] = {name: getattr(done, name) for name in _KEPT}
-    data |= {"output": base64.b64encode(done.output).decode(), "console": str(console.relative_to(home.root))}
+    data |= {
+        "limit": limit,
+        "output": base64.b64encode(done.output).decode(),
+        "console": str(console.relative_to(home.root)),
+    }
     return Result("run", key, data)
 
 
-def machine_run(data: dict[str, Any], home: Home, console: Path) -> MachineRun | None:
-    """A result as a run again, with its console at ``console`` too; None where that is on another machine, or gone."""
+def machine_run(data: dict[str, Any], limit: float, home: Home, console: Path) -> MachineRun | None:
+    """A result as a run again, with its console at ``console`` too; None where that is on another machine or gone, and
+    where the run was to end before ``limit`` seconds: of those the crashes alone would tell as much as here."""
+    if data["limit"] < limit - 0.001:
+        return None
     kept = home.root / str(data.get("console", ""))
     try:
         text = kept.read_bytes()
