@@ -62,6 +62,7 @@ def worker(
         _join(server, slots or "", shelf or "", name or platform.node(), tls)
         return
     from firstbad.logs import set_up
+    from firstbad.session.housekeeping import Housekeeper
     from firstbad.store import open_store
     from firstbad.store.database import FOREVER
     from firstbad.worker import Worker
@@ -73,7 +74,8 @@ def worker(
     found = Worker(store, place, lease, fix_after)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: found.stop())
-    found.run(until_empty)
+    with Housekeeper(store, place):
+        found.run(until_empty)
 
 
 def _join(server: str, slots: str, shelf: str, name: str, tls: Path | None) -> None:

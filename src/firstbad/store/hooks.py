@@ -15,7 +15,7 @@ from firstbad.store.tables import jobs
 TOLD = ("started", "finished", "budget", "failed", "cancelled", "opinion")
 """Kinds of events that are told."""
 TRIES = 12
-"""After this many a delivery is given up: with doubling pauses that is about half a day."""
+"""After this many a delivery is given up: with doubling pauses that is about five hours."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 7200.0
 _CLAIMED = 120.0  # seconds until somebody else may try what was claimed
 _KEPT = 30 * 86_400.0

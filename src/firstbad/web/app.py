@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from firstbad import __version__
 from firstbad.home import Home
+from firstbad.session.housekeeping import Housekeeper
 from firstbad.store import Store, open_store
 from firstbad.web import api, operations, pages
 from firstbad.web.delivery import Courier
@@ -28,7 +29,8 @@ def make_app(place: Home, store: Store | None = None, settings: Settings | None 
         courier = Courier(site.store, site.settings.url)
         courier.start()
         threading.Thread(target=site.warm, name="warm", daemon=True).start()
-        yield
+        with Housekeeper(site.store, place):
+            yield
         site.hub.stop()
         courier.stop()
 

@@ -1,0 +1,74 @@
+"""docs/service.md: its commands are executed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.integration.test_api_client import Running
+
+DOCS = Path(__file__).parents[2] / "docs" / "service.md"
+
+
+def block(name):
+    found = re.search(rf"<!-- test: {name} -->\n```\w+\n(.*?)```", DOCS.read_text(), re.S)
+    assert found, name
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    made = Running(tmp_path_factory.mktemp("docs"))
+    # `firstbad` as the page calls it.
+    programs = made.root / "bin"
+    programs.mkdir()
+    (programs / "firstbad").write_text(f'#!/bin/sh\nexec {sys.executable} -m firstbad "$@"\n')
+    (programs / "firstbad").chmod(0o755)
+    made.start("--no-worker")
+    yield made
+    made.stop()
+
+
+def shell(running, text, **more):
+    path = f"{running.root / 'bin'}:{os.environ['PATH']}"
+    home = {"FIRSTBAD_HOME": str(running.place.root), "PATH": path}
+    environment = {**os.environ, **home, **more}
+    done = subprocess.run(["sh", "-eu", "-c", text], env=environment, cwd=running.root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_tokens_and_repositories(running):
+    said = shell(running, block("token"))
+    assert len(re.findall(r"^fb_\S{43}$", said, re.M)) == 2
+    assert "revoked" in shell(running, "firstbad token list")
+    assert f"linux: {running.history.path}" in shell(running, block("repository"), LINUX=str(running.history.path))
+
+
+def test_the_api(running):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    shell(running, block("repository"), LINUX=str(running.history.path))
+    commits = running.history.commits
+    ends = f'commit = "{commits["c11"]}"\ngood = ["{commits["c0"]}"]\n'
+    names = 'repo = "linux"\nconfig = "config"\nrepro = "crash.c"\ntitle = "BUG: x"\n'
+    (running.root / "job.toml").write_text(names + ends)
+    (running.root / "config").write_text("CONFIG_64BIT=y\n")
+    (running.root / "crash.c").write_text("int main(void) { return 0; }\n")
+    said = shell(running, block("api"), TOKEN=running.token, URL=running.url)
+    assert '"job":1,"new":true' in said
+    assert '"standing":"cancelled"' in said
+
+
+def test_the_signature(running):
+    from firstbad.web.delivery import signature
+
+    names: dict = {}
+    exec(block("signature"), names)
+    headers = {"Firstbad-Timestamp": "1700000000", "Firstbad-Signature": signature("key", "1700000000", b"{}")}
+    assert names["is_ours"]("key", headers, b"{}")
+    assert not names["is_ours"]("key", headers, b"{ }")
+    assert not names["is_ours"]("other", headers, b"{}")
