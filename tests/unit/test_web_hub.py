@@ -1,11 +1,14 @@
 """Live pages: one look at the database for all viewers, told when something changes."""
 
 import asyncio
-
-from tests.support.stories import finished_job
+import os
+import socket
 
 from firstbad.errors import InfrastructureError
-from firstbad.store.watch import ALL, Glance, glances
+from firstbad.job import Job
+from firstbad.store import Queue, Store
+from firstbad.store.crew import Sign
+from firstbad.store.watch import ALL, Glance, glances, workers
 from firstbad.web.hub import Hub
 
 
@@ -67,13 +70,22 @@ def test_quiet_is_told_and_a_database_that_is_away_ends_nothing():
     assert seen[-1] == Glance(3)
 
 
-def test_glances(tmp_path):
-    done = finished_job(tmp_path)
-    found = glances(done.store, [1, 99, ALL])
-    assert found[1].standing == "finished"
-    assert found[1].seq == done.store.job(1).seq
-    assert 99 not in found
-    done.store.append(1, "told", {})
-    again = glances(done.store, [1, ALL])
-    assert again[1].seq == found[1].seq + 1
-    assert again[ALL] != found[ALL]
+def test_glances_and_workers(where, tmp_path):
+    store = Store(where)
+    queue = Queue(store)
+    job = Job(repo=tmp_path, config=tmp_path, repro=tmp_path, title="KASAN: x")
+    number = queue.submit(job).number
+    before = glances(store, [number, 99, ALL])
+    assert before[number] == Glance(-1, "waiting", title="KASAN: x")
+    assert 99 not in before
+    lease = queue.claim()
+    sign = Sign(store, {"version": "1"})
+    sign.tell("working", number, activity="building abc", since=12.5)
+    store.append(number, "started", {"start": "a" * 40, "head": "", "kind": "cause"}, lease.token)
+    after = glances(store, [number, ALL])
+    assert after[number] == Glance(0, "running", "building abc", 12.5, socket.gethostname(), "KASAN: x")
+    assert after[ALL] != before[ALL]
+    (row,) = workers(store)
+    assert (row.state, row.job, row.pid, row.data["version"]) == ("working", number, os.getpid(), "1")
+    sign.tell("idle", None, activity="")
+    assert glances(store, [number])[number].activity == ""

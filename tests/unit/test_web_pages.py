@@ -64,6 +64,16 @@ def test_a_list_is_filtered_and_searched(client):
     assert client.get("/?before=1").status_code == 200
 
 
+def test_what_happened_is_in_the_list_at_once(fresh):
+    made, client = fresh
+    assert client.get("/list").text.count('class="badge finished"') == 1
+    post(client, "/jobs/1/overrule", {"says": "wrong", "why": "x"})
+    assert 'class="badge reopened"' in client.get("/list?kind=cause").text
+    made.store.submit(made.store.job(1).job)
+    assert client.get("/list").text.count('<td class="nowrap">') == 2
+    assert client.get("/").text.count('<td class="nowrap">') == 2
+
+
 def test_a_long_list_has_pages(tmp_path):
     made = finished_job(tmp_path)
     job = made.store.job(1).job

@@ -18,7 +18,8 @@ ALL = 0
 
 @dataclass(frozen=True)
 class Glance:
-    """Equal to an earlier one if nothing happened. Of ALL only ``seq`` is told, which any job's event changes."""
+    """Equal to an earlier one if nothing happened. Of ALL, ``seq`` changes with any job's event, and ``standing`` says
+    how many are worked on."""
 
     seq: int = -1
     standing: str = ""
@@ -42,7 +43,9 @@ def _glances(connection: sa.Connection, numbers: Collection[int]) -> dict[int, G
     if ALL in numbers:
         newest = connection.execute(sa.select(sa.func.max(events.c.id))).scalar() or 0
         job = connection.execute(sa.select(sa.func.max(jobs.c.id))).scalar() or 0
-        found[ALL] = Glance(int(newest) + int(job))
+        # The end of the work on a job is no event.
+        leased = connection.execute(sa.select(sa.func.count()).where(sa.text("token <> ''")).select_from(jobs)).scalar()
+        found[ALL] = Glance(int(newest) + int(job), f"{leased} worked on")
     wanted = [number for number in numbers if number != ALL]
     if wanted:
         working = sa.and_(table.c.owner == jobs.c.owner, table.c.job_id == jobs.c.id, jobs.c.leased_until > clock())

@@ -1,10 +1,13 @@
 """What every request is answered from: the data directory, the store, the templates."""
 
+import math
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
 from jinja2 import ChoiceLoader, Environment, PackageLoader
@@ -26,7 +29,9 @@ from firstbad.web.numbers import Numbers
 from firstbad.web.tryout import Tryout
 from firstbad.web.words import HELPERS
 
-_COUNTED = 3.0  # seconds for which numbers of jobs are told again
+_MOST_KEPT = 200  # things of that kind
+_LATELY = 1.0  # seconds
+Made = TypeVar("Made")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -127,16 +132,23 @@ class Site:
         )
         return Markup(text)  # noqa: S704 - our own template
 
-    def counts(self, projects: frozenset[str] | None) -> dict[str, int]:
-        """How many jobs are where, of those that members of ``projects`` may see; a few seconds old at most."""
-        when, found = self._counts.get(projects, (0.0, {}))
-        if time.monotonic() - when > _COUNTED:
-            found = self.store.counts(projects)
-            self._counts[projects] = time.monotonic(), found
-        return found
+    def lately(self, name: object, make: Callable[[], Made]) -> Made:
+        """What ``make`` gave within the last second, made once however many ask at the same time."""
+        with self._making:
+            when, found = self._lately.get(name, (-math.inf, None))
+            if time.monotonic() - when > _LATELY:
+                found = make()
+                while len(self._lately) > _MOST_KEPT:
+                    del self._lately[next(iter(self._lately))]
+                self._lately[name] = time.monotonic(), found
+        return cast(Made, found)
 
     @cached_property
-    def _counts(self) -> dict[frozenset[str] | None, tuple[float, dict[str, int]]]:
+    def _making(self) -> threading.Lock:
+        return threading.Lock()
+
+    @cached_property
+    def _lately(self) -> dict[object, tuple[float, Any]]:
         return {}
 
     @cached_property

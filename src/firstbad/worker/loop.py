@@ -140,6 +140,8 @@ class _Told:
         """Log it."""
         about = str(event.data.get("commit", ""))[:12]
         _log.info(event.kind, extra={"job": self.number, **({"commit": about} if about else {})})
+        if event.kind == "machines":
+            self.sign.data |= {"machines": event.data["at_a_time"], "acceleration": event.data["acceleration"]}
 
     def activity(self, text: str) -> None:
         """Tell it: something else at once, how far it is now and then."""

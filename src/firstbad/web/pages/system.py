@@ -85,7 +85,7 @@ def system_page(site: TheSite, viewer: Reader) -> str:
         here="/system",
         now=time.time(),
         workers=[_told(site, viewer, one) for one in workers(site.store)],
-        counts=site.counts(own),
+        counts=site.store.counts(own),
         running=site.store.page(Filter(("running",), projects=own), None, WAITING).jobs,
         waiting=site.store.page(Filter(("waiting",), projects=own), None, WAITING),
         failed=site.store.page(Filter(("failed",), projects=own), None, FAILURES).jobs,
