@@ -56,7 +56,7 @@ class Service:
 def make_service(directory: Path, change: Callable[[str, Any], Any] | None = None) -> Service:
     """``change`` makes something else of the text fields of all events (key, text)."""
     done = finished_job(directory)
-    store = done.store
+    done.store = store = Store(done.place.database, root=done.place.root)
     events, first = store.events(1), store.job(1)
     if change is not None:
         _rewrite(store, 1, change)
