@@ -10,6 +10,7 @@ from tests.support.service import OURS, SECRET, THEIRS, make_service, routes_of
 from firstbad.errors import NotFoundError, UserError
 from firstbad.store.access import Access
 from firstbad.store.service import tokens as token_table
+from firstbad.store.watch import total
 from firstbad.web.auth import Viewer
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/login"), ("MOUNT", "/static")}
@@ -30,6 +31,7 @@ READ_JOB = [
 # What a route needs: scope, whether it is about a job (or a webhook of a project), and how it is asked.
 ROWS = {
     ("GET", "/"): ("read", "", {}),
+    ("GET", "/list"): ("read", "", {}),
     ("GET", "/stream"): ("read", "", {"stream": True}),
     ("GET", "/system"): ("read", "", {}),
     ("GET", "/audit"): ("read", "", {}),
@@ -179,6 +181,16 @@ def test_private_jobs_are_in_no_list_count_or_search(service):
         assert f"/jobs/{SECRET}" not in ours.get(place).text
     known, none = ours.get(f"/api/v1/jobs/{SECRET}"), ours.get("/api/v1/jobs/99999")
     assert known.json()["error"].replace(str(SECRET), "N") == none.json()["error"].replace("99999", "N")
+
+
+def test_the_lists_stream_tells_nothing_of_others_private_jobs(service):
+    store = service.store
+    ours, theirs = total(store, ["net"]), total(store, ["mm"])
+    store.append(SECRET, "told", {})
+    assert total(store, ["net"]) == ours
+    assert total(store, ["mm"]) == theirs + 1
+    store.append(THEIRS, "told", {})
+    assert total(store, ["net"]) == ours + 1
 
 
 def test_a_test_may_not_take_over_what_others_private_job_learned(service):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from firstbad.store.database import clock
 from firstbad.store.jobs import STANDING
+from firstbad.store.listing import visible
 from firstbad.store.store import Store
 from firstbad.store.tables import events, jobs
 from firstbad.store.tables import workers as table
@@ -36,6 +37,12 @@ class Glance:
 def glances(store: Store, numbers: Collection[int]) -> Mapping[int, Glance]:
     """A glance at each of these jobs; those that don't exist are left out."""
     return store.database.read(lambda connection: _glances(connection, numbers))
+
+
+def total(store: Store, projects: Collection[str] | None) -> int:
+    """A number that changes whenever anything happens to a job that members of these projects see; None: any job."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(jobs.c.seq + 2), 0)).where(visible(projects))
+    return int(store.database.read(lambda connection: connection.execute(query).scalar_one()))
 
 
 def _glances(connection: sa.Connection, numbers: Collection[int]) -> dict[int, Glance]:

@@ -10,9 +10,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
-from firstbad.store.watch import ALL
-from firstbad.web.auth import Reader
+from firstbad.store.watch import ALL, total
+from firstbad.web.auth import Reader, Viewer
 from firstbad.web.live import message
 from firstbad.web.pages.job import now_line
 from firstbad.web.pages.seen import SeenJob
@@ -29,7 +30,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 @router.get("/stream")
 async def list_stream(site: TheSite, viewer: Reader) -> StreamingResponse:
     """For the list: ``changed`` when anything happened to any job, at most every two seconds."""
-    return _stream(_list_changes(site))
+    return _stream(_list_changes(site, viewer))
 
 
 @router.get("/jobs/{number}/stream")
@@ -48,15 +49,20 @@ def _stream(lines: AsyncIterator[bytes]) -> StreamingResponse:
     return StreamingResponse(lines, media_type="text/event-stream", headers=_HEADERS)
 
 
-async def _list_changes(site: Site) -> AsyncIterator[bytes]:
+async def _list_changes(site: Site, viewer: Viewer) -> AsyncIterator[bytes]:
     yield _RETRY
-    first, end = True, time.monotonic() + MOST_SECONDS
+    first, end, known = True, time.monotonic() + MOST_SECONDS, -1
     async for glance in site.hub.watch(ALL):
         if glance is None:
             yield _QUIET
-        elif not first:
-            yield message("changed", str(glance.seq))
-            await asyncio.sleep(LIST_PAUSE)
+        else:
+            # Of others' private jobs nobody is told, not even that something happens to them.
+            limited = viewer.projects is not None
+            now = await run_in_threadpool(total, site.store, viewer.projects) if limited else glance.seq
+            if not first and now != known:
+                yield message("changed", str(now))
+                await asyncio.sleep(LIST_PAUSE)
+            known = now
         first = False
         if time.monotonic() > end:
             return
