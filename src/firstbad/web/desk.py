@@ -19,7 +19,8 @@ from firstbad.session.story import tell
 from firstbad.store import Event, Store, StoredJob
 
 MOST_JOBS = 64
-MOST_EVENTS = 200_000  # of all jobs that are kept; what was looked at longest ago goes first
+MOST_BYTES = 256 << 20  # of all that is kept, roughly; what was looked at longest ago goes first
+_EVENT = 1500  # bytes of an event without its texts
 
 Made = TypeVar("Made")
 
@@ -33,6 +34,8 @@ class Known:
     events: list[Event] = field(default_factory=list)
     state: State = field(default_factory=State)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    size: int = 0
+    """Bytes, roughly."""
     _made: dict[object, Any] = field(default_factory=dict)
 
     @property
@@ -44,6 +47,8 @@ class Known:
         """Take in what is new."""
         for event in events:
             apply(self.state, event, self.stored.job.title)
+            # Once as the event, once in the state.
+            self.size += _EVENT + 2 * sum(len(text) for text in _texts(event))
         self.events += events
         if events:
             self._made.clear()
@@ -94,6 +99,14 @@ class Desk:
     def _tidy(self) -> None:
         with self._lock:
             while len(self._known) > 1 and (
-                len(self._known) > MOST_JOBS or sum(len(one.events) for one in self._known.values()) > MOST_EVENTS
+                len(self._known) > MOST_JOBS or sum(one.size for one in self._known.values()) > MOST_BYTES
             ):
                 self._known.popitem(last=False)
+
+
+def _texts(event: Event) -> Iterator[str]:
+    """The long ones: reports, configurations, diffs."""
+    for value in event.data.values():
+        for inner in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(inner, str) and len(inner) > 200:
+                yield inner
