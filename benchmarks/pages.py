@@ -76,10 +76,11 @@ def fill(store: Store, like: int, jobs: int, events: int) -> int:
         for copy in range(copies):
             # The copies after the first are runs alone: more of them, not another search.
             wanted = "" if not copy else "AND e.kind = 'run'"
+            numbered = ("SELECT row_number() OVER (ORDER BY e.seq) - 1 AS at, e.time, e.kind, e.data "
+                        f"FROM events e WHERE e.job_id = {like} {wanted}")  # fmt: skip
             connection.execute(sa.text(
-                "INSERT INTO events (job_id, seq, time, kind, data) SELECT j.id, "
-                f"row_number() OVER (PARTITION BY j.id ORDER BY e.seq) - 1 + {copy * own}, e.time, e.kind, e.data "
-                f"FROM jobs j, events e WHERE j.id > {like} AND e.job_id = {like} {wanted}"))  # fmt: skip
+                f"INSERT INTO events (job_id, seq, time, kind, data) SELECT j.id, e.at + {copy * own}, e.time, e.kind, "
+                f"e.data FROM jobs j CROSS JOIN ({numbered}) e WHERE j.id > {like}"))  # fmt: skip
 
     store.database.write(write)
     return int(store.database.read(lambda c: c.execute(sa.text("SELECT count(*) FROM events")).scalar()) or 0)

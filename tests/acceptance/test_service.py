@@ -120,8 +120,11 @@ def play(postgres, store, servers, workers, numbers) -> tuple[list[float], Lease
         if time.monotonic() < following or not parts:
             continue
         if stopped is not None:
-            gone.pop(str(stopped.process.pid))
-            stopped.signal(GO_ON)
+            if stopped.process.poll() is None:  # nobody had to take its job over
+                gone.pop(str(stopped.process.pid))
+                stopped.signal(GO_ON)
+            else:  # whoever did ended it: it held locks
+                stopped.begin()
             stopped = None
         part = parts.pop(0)
         following = time.monotonic() + rng.uniform(1.5, 3.0)
@@ -144,8 +147,10 @@ def play(postgres, store, servers, workers, numbers) -> tuple[list[float], Lease
             gone[str(part.process.pid)] = part.kill()
             kills.append(time.time())
             part.begin()
-    if stopped is not None:
+    if stopped is not None and stopped.process.poll() is None:
         stopped.signal(GO_ON)
+    elif stopped is not None:
+        stopped.begin()
     assert not parts, f"the jobs were done before {len(parts)} of the kills"
     return kills, leases
 

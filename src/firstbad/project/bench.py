@@ -82,7 +82,7 @@ class Bench:
 
     def _build(self, commit: str) -> tuple[Made, bool]:
         self._use(commit)
-        with self.trees.lock(commit):
+        with self.trees.lock(commit, lambda: self.running.stopped):
             known = self.trees.made(commit)
             if known is not None:
                 return known, True
@@ -126,7 +126,7 @@ class Bench:
             if not number:
                 yield self.trees.place(commit, 0)
             else:
-                with self.trees.lock(commit):
+                with self.trees.lock(commit, lambda: self.running.stopped):
                     directory = self.trees.another(commit, number)
                     shutil.copy(self.trees.place(commit, 0).parent / "baseline", directory.parent / "baseline")
                 yield directory

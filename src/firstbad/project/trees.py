@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -46,11 +47,15 @@ class Trees:
         return self.root / commit[:16]
 
     @contextmanager
-    def lock(self, commit: str) -> Iterator[None]:
-        """Nobody else makes or changes a revision's directory meanwhile."""
+    def lock(self, commit: str, stopped: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Nobody else makes or changes a revision's directory meanwhile. Raises InfrastructureError where it is
+        ``stopped`` before others are done."""
         directory = self.at(commit)
         with self._file(commit, "lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _try_lock(lock):
+                if stopped():
+                    raise InfrastructureError("the session is ending")
+                time.sleep(0.05)
             directory.mkdir(exist_ok=True)
             os.utime(directory)  # when it was used last
             yield
@@ -71,12 +76,9 @@ class Trees:
         """The first place of a revision that nobody uses, in no process of this host."""
         for number in count():
             with self._file(commit, f"place{number}") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield number
-                return
+                if _try_lock(lock):
+                    yield number
+                    return
 
     def made(self, commit: str) -> Made | None:
         """The build that is kept; None: there is none yet."""
@@ -142,12 +144,10 @@ class Trees:
 
     def _remove_unused(self, path: Path) -> bool:
         with self._file(path.name, "use") as used:
-            try:
-                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            _remove(path)
-            return True
+            free = _try_lock(used)
+            if free:
+                _remove(path)
+            return free
 
     def _begin(self, directory: Path) -> None:
         """A repository without commits of its own that sees all of the user's."""
@@ -273,6 +273,14 @@ class _Own:
 
     def read(self, *words: str) -> str:
         return Repo(self.directory).git(*words, check=False)
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _status(directory: Path) -> str:

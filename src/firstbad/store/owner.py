@@ -1,6 +1,7 @@
 """Who holds a lease: a process, named so that others on its host can see whether it is still there."""
 
 import os
+import signal
 import socket
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,24 @@ def is_dead(name: str) -> bool:
     """Whether the owner was a process of this host that is no more. Of other hosts' nothing is known: False."""
     words = name.split("/")
     return len(words) == 3 and words[0] == here() and words[1].isdigit() and _began(int(words[1])) != words[2]
+
+
+def end(name: str) -> bool:
+    """Kill the owner, a process of this host that shows no sign of life any more; whether it was there."""
+    pid = process_of(name)
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if name.split("/")[0] != here() or is_dead(name):  # looked at with the process in hand: it can't be another
+            return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
 
 
 def _began(pid: int) -> str:

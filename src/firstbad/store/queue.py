@@ -7,7 +7,7 @@ worker takes the job over, and whatever the old one still appends with its token
 
 import math
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from firstbad.store.database import clock, up_since
 from firstbad.store.jobs import OPEN_STATES
 from firstbad.store.owner import here, is_dead, owner, process_of
 from firstbad.store.store import Store, insert_job, new_row
-from firstbad.store.tables import WAITING, budgets, bugs, jobs
+from firstbad.store.tables import WAITING, budgets, bugs, jobs, workers
 
 LEASE = 60.0
 """Seconds without a sign of life after which a job may be taken over."""
@@ -46,12 +46,14 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on a job. ``left``: seconds of work until its budget or its project's is used up."""
+    """The right to work on a job. ``left``: seconds of work until its budget or its project's is used up. ``hung``: the
+    worker whose lease ended without a sign of life, where that was one of this host."""
 
     job: int
     token: str
     attempts: int = 0
     left: float = math.inf
+    hung: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,11 @@ class Queue:
             row = connection.execute(mine).one_or_none() if again else None
             if row is None:
                 limited = connection.execute(sa.select(budgets.c.project).with_for_update()).first() is not None
-                _free_dead(connection)
+                held.update(_free_dead(connection))
                 row = connection.execute(self._claim(who, token, limited)).one_or_none()
-            return None if row is None else _lease(connection, row)
+            return None if row is None else replace(_lease(connection, row), hung=_hung(connection, held.get(row.id)))
 
+        held: dict[int, str] = {}
         return self.database.write(write)
 
     def _claim(self, who: str, token: str, limited: bool) -> sa.UpdateBase:
@@ -267,13 +270,25 @@ def _is_looked_into(connection: sa.Connection, number: int) -> bool:
     return row.state == "finished" or (row.state in OPEN_STATES and not row.cancelled)
 
 
-def _free_dead(connection: sa.Connection) -> None:
-    """Take the leases of processes of this host that are no more: nobody has to wait for those."""
+def _free_dead(connection: sa.Connection) -> dict[int, str]:
+    """Take the leases of processes of this host that are no more: nobody waits for those. Who holds the others."""
+    found = {}
     held = sa.select(jobs.c.id, jobs.c.owner, jobs.c.token).where(sa.text("token <> ''"))
     for row in connection.execute(held).all():
         if is_dead(row.owner):
             change = sa.update(jobs).where(jobs.c.id == row.id, jobs.c.token == row.token)
             connection.execute(change.values(owner="", token="", leased_until=0.0))
+        else:
+            found[row.id] = row.owner
+    return found
+
+
+def _hung(connection: sa.Connection, name: str | None) -> str:
+    """The owner of a lease that ended by itself, if it is a worker of this host."""
+    if not name or name.split("/")[0] != here():
+        return ""
+    known = sa.select(workers.c.owner).where(workers.c.owner == name)
+    return name if connection.execute(known).first() is not None else ""
 
 
 def _lease(connection: sa.Connection, row: Any) -> Lease:

@@ -20,6 +20,7 @@ from firstbad.home import Home
 from firstbad.session import Bisection, Cancelled, Hold, Paused, ProjectSession, State, Stopped
 from firstbad.store import Event, Queue, Store, StoredJob
 from firstbad.store.crew import Sign
+from firstbad.store.owner import end, process_of
 from firstbad.store.queue import LEASE, MOST_ATTEMPTS, Lease
 from firstbad.worker.fixes import FixSearch
 
@@ -78,6 +79,11 @@ class Worker:
                 self._hold.stopping.set()
             stored = self.store.job(lease.job)
             _log.info("begins", extra={"job": stored.id, "attempt": lease.attempts})
+            if lease.hung and end(lease.hung):
+                # It may hold locks of builds that this job needs, and its machines take memory.
+                _log.warning(
+                    "process %s hung over this job, and was killed", process_of(lease.hung), extra={"job": stored.id}
+                )
             try:
                 self._session(stored, self._hold)
             except (LostLeaseError, Stopped, Cancelled) as error:
