@@ -60,6 +60,8 @@ def test_a_list_is_filtered_and_searched(client):
     assert not shown("kind=fix")
     assert not shown("q=no+such+thing")
     assert shown("q=1")
+    assert shown("project=default")
+    assert not shown("project=other")
     assert client.get("/?before=x").status_code == 422
     assert client.get("/?before=1").status_code == 200
 

@@ -44,7 +44,7 @@ FILES = {"config": (".config", b"CONFIG_64BIT=y\n"), "repro": ("crash.c", b"int 
 
 def test_a_kernel_job_by_fields_with_uploads(client, history, store):
     fields = {"as": "kernel", "kind": "cause", "repo": str(history.path), "commit": "HEAD", "good": "v6.1",
-              "title": "KASAN: x in y", "run_seconds": "12.5", "memory_mb": "256", "private": "true",
+              "title": "KASAN: x in y", "run_seconds": "12.5", "memory_mb": "256", "private": "true", "hours": "1.5",
               "key": "k"}  # fmt: skip
     answer = post(client, "/submit", fields, files=FILES)
     assert answer.headers["location"] == "/jobs/1", answer.text
@@ -59,6 +59,7 @@ def test_a_kernel_job_by_fields_with_uploads(client, history, store):
     assert stored.private
     assert stored.standing == "waiting"
     assert stored.submitted_by == "local user"
+    assert stored.most_seconds == 5400
     again = post(client, "/submit", fields, files=FILES)
     assert again.headers["location"] == "/jobs/1", "a second click is the same job"
     assert "CONFIG_64BIT" in client.get("/jobs/1/input").text or "can&#39;t be read" in client.get("/jobs/1/input").text
@@ -102,6 +103,7 @@ def test_what_is_wrong_is_told_beside_the_form(client, history, store):
     assert "&lt;b&gt;kept&lt;/b&gt;" in answer.text
     for change, words in (
         ({"repo": str(history.path)}, "configuration: choose a file"),
+        ({"repo": str(history.path), "target": "nan"}, "target: &#39;nan&#39; is no number"),
         ({"repo": str(history.path), "target": "often"}, "target: &#39;often&#39; is no number"),
     ):
         wrong = post(client, "/submit", {**fields, **change})

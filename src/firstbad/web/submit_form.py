@@ -1,5 +1,6 @@
 """A job from what a form's fields say, as the API takes it."""
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ def from_fields(said: Mapping[str, str]) -> dict[str, Any]:
     for name in ("config", "repro"):
         if said.get(name):
             data[name] = said[name]
-    for names, read in ((_NUMBERS, _number), (_WORDS, _word)):
+    for names, read in ((_NUMBERS, number), (_WORDS, _word)):
         for name, (table, key) in names.items():
             value = read(name, said.get(name, "").strip())
             if value is not None:
@@ -43,17 +44,20 @@ def _project(said: Mapping[str, str]) -> dict[str, Any]:
     project: dict[str, Any] = {"command": ["sh", "-c", said["command"].strip()]}
     if said.get("build", "").strip():
         project["build"] = said["build"].strip()
-    jobs = _number("jobs", said.get("jobs", "").strip())
+    jobs = number("jobs", said.get("jobs", "").strip())
     return project | ({"jobs": int(jobs)} if jobs else {})
 
 
-def _number(name: str, text: str) -> float | int | None:
+def number(name: str, text: str) -> float | int | None:
+    """What a field says, None where that is nothing. Raises UserError that names the field."""
     if not text:
         return None
     try:
         value = float(text)
     except ValueError:
         raise UserError(f"{name}: {text!r} is no number") from None
+    if not math.isfinite(value):
+        raise UserError(f"{name}: {text!r} is no number")
     return int(value) if value == int(value) else value
 
 

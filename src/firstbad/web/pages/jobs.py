@@ -28,11 +28,12 @@ class Asked:
     q: str = ""
     state: str = ""
     kind: str = ""
+    project: str = ""
     before: int | None = None
 
     def address(self, path: str, before: int | None) -> str:
         """The same list from ``before`` on."""
-        words = {"q": self.q, "state": self.state, "kind": self.kind, "before": before}
+        words = {"q": self.q, "state": self.state, "kind": self.kind, "project": self.project, "before": before}
         said = {name: value for name, value in words.items() if value}
         return f"{path}?{urlencode(said)}" if said else path
 
@@ -41,10 +42,11 @@ def asked(
     q: Annotated[str, Query(max_length=200)] = "",
     state: Annotated[str, Query(max_length=20)] = "",
     kind: Annotated[str, Query(max_length=20)] = "",
+    project: Annotated[str, Query(max_length=64)] = "",
     before: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
 ) -> Asked:
     """A dependency: the query."""
-    return Asked(q, state, kind, before)
+    return Asked(*(word.replace("\0", "") for word in (q, state, kind, project)), before)
 
 
 Wanted = Annotated[Asked, Depends(asked)]
@@ -60,6 +62,7 @@ def job_list(site: TheSite, viewer: Reader, wanted: Wanted) -> str:
         live=True,
         asked=wanted,
         standings=STANDINGS,
+        projects=site.access.projects() if viewer.projects is None else sorted(viewer.projects),
         rows=rows(site, viewer.projects, wanted),
         again=wanted.address("/list", wanted.before),
     )
@@ -77,13 +80,13 @@ def rows(site: Site, projects: frozenset[str] | None, wanted: Asked) -> Markup:
 
 
 def _rows(site: Site, projects: frozenset[str] | None, wanted: Asked) -> Markup:
-    found = Filter((wanted.state,) if wanted.state else (), wanted.kind, text=wanted.q, projects=projects)
+    found = Filter((wanted.state,) if wanted.state else (), wanted.kind, wanted.project, wanted.q, projects)
     page = site.store.page(found, wanted.before, PAGE)
     text = site.render(
         "list.html",
         page=page,
         before=wanted.before,
-        filtered=bool(wanted.q or wanted.state or wanted.kind),
+        filtered=bool(wanted.q or wanted.state or wanted.kind or wanted.project),
         counts=site.store.counts(projects),
         newest_address=wanted.address("/", None),
         older_address=wanted.address("/", page.older),

@@ -16,12 +16,13 @@ from firstbad.web.job_file import job_file
 from firstbad.web.pages.seen import seen_job
 from firstbad.web.site import Site, TheSite
 from firstbad.web.submission import Wishes, accept, project_for
-from firstbad.web.submit_form import from_fields, from_file, name_uploads
+from firstbad.web.submit_form import from_fields, from_file, name_uploads, number
 
 router = APIRouter()
 WAYS = {"kernel": "A kernel crash", "project": "Any project's failing test", "file": "A job file"}
 _MOST_TEXT = 2 << 20
 _MOST_FILES = 8
+_MOST_HOURS = 10_000
 
 
 @router.get("/submit", response_class=HTMLResponse)
@@ -86,7 +87,10 @@ def _take(site: Site, viewer: Viewer, way: str, said: dict[str, str], files: lis
         if way == "kernel":
             _check_files(data)
     key = f"page:{said['key'][:64]}" if said.get("key") else ""
-    return accept(site, viewer, data, Wishes(project, key, PERSON)).number
+    hours = number("hours", said.get("hours", "").strip()) or 0
+    if not 0 <= hours < _MOST_HOURS:
+        raise UserError(f"hours: from 0 to {_MOST_HOURS}")
+    return accept(site, viewer, data, Wishes(project, key, PERSON, most_seconds=3600.0 * hours)).number
 
 
 def _check_files(data: dict[str, Any]) -> None:
