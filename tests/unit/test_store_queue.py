@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from firstbad.errors import BusyError, LostLeaseError, NotFoundError
 from firstbad.job import Job
-from firstbad.store import Filter, Queue, Result, Store
+from firstbad.store import Filter, Queue, Result, Store, listing
 from firstbad.store.owner import here, is_dead, owner
 from firstbad.store.queue import ROBOT, crash_key
 from firstbad.store.store import Known
@@ -255,3 +255,9 @@ def test_hostile_text_in_what_lists_show(store, queue, job):
     assert len(found.title) == 500
     assert store.events(number)[0].data["report"] == "\0"
     assert store.page(Filter(text="\0zz\udc80")).jobs == []
+
+
+def test_all_jobs_are_read_a_page_at_a_time(store, job, monkeypatch):
+    monkeypatch.setattr(listing, "MOST", 3)
+    numbers = [store.submit(job) for _ in range(7)]
+    assert [one.id for one in store.each()] == numbers[::-1]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
-from firstbad.session import fold
 from firstbad.store import Store, StoredJob
 
 _LOOKED_AT = 50  # jobs; what is older and was never ended is not under way
@@ -19,10 +18,10 @@ def job_here(store: Store, number: int | None) -> StoredJob:
 def under_way(store: Store) -> StoredJob | None:
     """The newest job of `firstbad run` in the repository around us that has no answer yet and was not cancelled."""
     place = _repository(Path.cwd())
-    for stored in store.jobs()[:_LOOKED_AT] if place is not None else ():
+    for stored in store.page(limit=_LOOKED_AT).jobs if place is not None else ():
         if stored.job.project is None or stored.cancelled or _repository(stored.job.repo) != place:
             continue
-        if fold(store.events(stored.id), stored.job.title).finished is None:
+        if stored.state != "finished":
             return stored
     return None
 

@@ -154,7 +154,7 @@ def _anchored(repo: Repo, word: str, bad: str) -> str:
 def _unfinished(store: Store, job: Job) -> int | None:
     """A job of the same question whose answer nobody has seen yet."""
     wanted = job.model_dump(mode="json")
-    for stored in store.jobs():
+    for stored in store.each():
         if stored.job.project is not None and stored.job.model_dump(mode="json") == wanted:
             events = store.events(stored.id)
             told = any(event.kind == "told" for event in events)

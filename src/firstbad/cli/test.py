@@ -166,7 +166,7 @@ def _same(store: Store, job: Job) -> int:
         machine = one.machine.model_copy(update={"keep": False})
         return [one.repo, one.config, one.repro, one.title, one.bug, machine, build]
 
-    for stored in store.jobs():
+    for stored in store.each():
         if stored.job.kind == "test" and not stored.job.test.measure:
             continue  # ended at its first crash: that says little of how often it comes
         if facts(stored.job) == facts(job):

@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,15 @@ class Store:
         """All jobs, newest first."""
         query = sa.select(*COLUMNS).order_by(jobs.c.id.desc())
         return self.database.read(lambda connection: [stored(row, self.root) for row in connection.execute(query)])
+
+    def each(self) -> Iterator[StoredJob]:
+        """All jobs, newest first, read as they are asked for."""
+        page = self.page(limit=listing.MOST)
+        while True:
+            yield from page.jobs
+            if page.older is None:
+                return
+            page = self.page(before=page.older, limit=listing.MOST)
 
     def page(self, wanted: Filter | None = None, before: int | None = None, limit: int = 50) -> Page:
         """Jobs, newest first, at most ``limit`` (200): from ``before`` (excluded) on."""
