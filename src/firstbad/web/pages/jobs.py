@@ -46,7 +46,8 @@ def asked(
     before: Annotated[int | None, Query(ge=1, lt=1 << 31)] = None,
 ) -> Asked:
     """A dependency: the query."""
-    return Asked(*(word.replace("\0", "") for word in (q, state, kind, project)), before)
+    q, state, kind, project = (word.replace("\0", "") for word in (q, state, kind, project))
+    return Asked(q, state, kind, project, before)
 
 
 Wanted = Annotated[Asked, Depends(asked)]
