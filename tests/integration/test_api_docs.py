@@ -1,5 +1,6 @@
 """docs/service.md: its commands are executed."""
 
+import json
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.integration.test_api_client import Running
 
@@ -61,6 +63,17 @@ def test_the_api(running):
     said = shell(running, block("api"), TOKEN=running.token, URL=running.url)
     assert '"job":1,"new":true' in said
     assert '"standing":"cancelled"' in said
+
+
+def test_logs_are_one_json_object_a_line(running):
+    httpx.get(f"{running.url}/api/v1/jobs/1", headers={"Authorization": f"Bearer {running.token}"})
+    httpx.get(f"{running.url}/jobs/%1b%5b31m%0a{{}}")
+    lines = [json.loads(line) for line in (running.root / "serve.log").read_text().splitlines()]
+    assert {"event", "level", "logger", "timestamp"} <= set(lines[-1])
+    asked = [line for line in lines if line["event"] == "request"]
+    assert {"method", "path", "status", "seconds", "who"} <= set(asked[-1])
+    assert asked[-1]["path"].startswith("/jobs/")
+    assert "fb_" not in json.dumps(lines)
 
 
 def test_the_signature(running):

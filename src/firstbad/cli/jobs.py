@@ -79,7 +79,10 @@ def _remote_status(server: Server, number: int | None, as_json: bool) -> None:
     for one in server.newest():
         facts = {"crash_title": one["title"], "state": one["standing"], "age_seconds": time.time() - one["created"]}
         commits = {"commits": [one["culprit"]]} if one["culprit"] else {}
-        rows.append({**one, **facts, **commits, "status": one["status"] or "unfinished"})
+        row = {**one, **facts, **commits, "status": one["status"] or "unfinished"}
+        if not one["status"]:
+            row.pop("confidence")  # there is no answer that it could be of
+        rows.append(row)
     if not as_json:
         _print_rows(rows)
     for row in rows if as_json else ():
