@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from firstbad.errors import BusyError, LostLeaseError, NotFoundError
 from firstbad.job import Job
@@ -261,3 +262,11 @@ def test_all_jobs_are_read_a_page_at_a_time(store, job, monkeypatch):
     monkeypatch.setattr(listing, "MOST", 3)
     numbers = [store.submit(job) for _ in range(7)]
     assert [one.id for one in store.each()] == numbers[::-1]
+
+
+def test_a_claim_looks_at_the_next_jobs_alone(tmp_path):
+    queue = Queue(Store(tmp_path / "db"))
+    words = str(queue._claim("a", "b", False).compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
+    plan = queue.database.read(lambda c: [row[3] for row in c.exec_driver_sql(f"explain query plan {words}")])
+    assert any("USING INDEX jobs_waiting" in step for step in plan), "in its order: nothing is sorted"
+    assert not any("TEMP B-TREE" in step for step in plan)

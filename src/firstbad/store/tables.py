@@ -66,7 +66,6 @@ jobs = Table(
     _count("seq", -1),
     Index("jobs_key", "project", "key", unique=True),
     Index("jobs_crash", "crash_key", "project"),
-    Index("jobs_state", "state", "id"),
     Index("jobs_project", "project", "id"),
     Index(
         "jobs_waiting",

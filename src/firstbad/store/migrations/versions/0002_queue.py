@@ -36,7 +36,6 @@ def upgrade() -> None:
     op.execute("UPDATE jobs SET seq = -2")
     op.create_index("jobs_key", "jobs", ["project", "key"], unique=True)
     op.create_index("jobs_crash", "jobs", ["crash_key", "project"])
-    op.create_index("jobs_state", "jobs", ["state", "id"])
     op.create_index("jobs_project", "jobs", ["project", "id"])
     op.create_index("jobs_waiting", "jobs", ["priority", "attempts", "id"], **_where(_WAITING))
     op.create_index("jobs_leased", "jobs", ["project"], **_where("token <> ''"))
