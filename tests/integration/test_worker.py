@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.daemons import LEASE, STOP, Process, left_over, wait_for, worker
+from tests.support.postgres import free_port
 from tests.support.projects import line, make_repo
 
 from firstbad.home import Home
@@ -230,3 +231,22 @@ def test_fixes_are_searched_when_a_crash_is_quiet_and_again_when_the_head_moves(
     assert (second.kind, second.status, second.culprit) == ("fix", "found", hashes[9])
     again(0)
     assert len(store.jobs()) == 3, "fixed is fixed"
+
+
+def test_the_worker_beside_a_server_works_and_ends_with_it(store, place, tmp_path, hashes):
+    words = ("serve", "--port", str(free_port()))
+    server = Process(tmp_path / "server.log", str(place.database), place.root, *words)
+    try:
+        first = Queue(store).submit(a_job(tmp_path, hashes, 5)).number
+        wait_for(lambda: store.job(first).state == "finished")
+        assert server.end() == 0
+        assert left_over(str(place.root)) == []
+        server.begin()
+        second = Queue(store).submit(a_job(tmp_path, hashes, 8, 1.0)).number
+        wait_for(lambda: store.job(second).runs >= 1)
+        server.kill()
+        wait_for(lambda: left_over(str(place.root)) == [], 20, "the worker outlived its server")
+    finally:
+        server.process.kill()
+    assert store.job(first).culprit == hashes[5]
+    assert store.job(second).standing == "waiting"
