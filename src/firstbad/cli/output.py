@@ -4,11 +4,12 @@ import json
 import re
 from typing import Any
 
+import click
 from rich.console import Console
 
 from firstbad.report.words import duration
 
-__all__ = ["clean", "duration", "err", "out", "say", "say_error", "say_json"]
+__all__ = ["clean", "command", "duration", "err", "out", "say", "say_error", "say_json"]
 
 # Rich leaves colours out when NO_COLOR is set or the output is no terminal.
 out = Console(highlight=False, soft_wrap=True)
@@ -35,3 +36,10 @@ def say_error(text: str) -> None:
 def say_json(data: Any) -> None:
     """One JSON object on one line."""
     print(json.dumps(data, ensure_ascii=False), flush=True)  # noqa: T201 - machine-readable output
+
+
+def command() -> str:
+    """How the command that runs was called, for lines that say what to call next: with its server, if it has one."""
+    context = click.get_current_context(silent=True)
+    url = context.find_root().params.get("server") if context is not None else None
+    return f"firstbad --server {url}" if url else "firstbad"

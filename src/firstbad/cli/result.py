@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from firstbad.cli.output import duration, say
+from firstbad.cli.output import command, duration, say
 from firstbad.errors import FirstbadError
 from firstbad.history.git import Repo
 from firstbad.history.graph import titles
@@ -49,7 +49,7 @@ def print_result(store: Jobs, place: Home, number: int, evidence: bool = True) -
         f"test: {duration(state.test_seconds())})",
         style="dim",
     )
-    say(f"log: firstbad log {number}", style="dim")
+    say(f"log: {command()} log {number}", style="dim")
 
 
 def _print_test(stored: StoredJob, state: State) -> None:
@@ -65,7 +65,7 @@ def _print_test(stored: StoredJob, state: State) -> None:
         say(f"{finished['unreached']} clean runs did not come near the code of the crash", style="yellow")
     if finished["other"]:
         say(f"{finished['other']} more runs ended in another crash and say nothing")
-    say(f"log: firstbad log {stored.id}", style="dim")
+    say(f"log: {command()} log {stored.id}", style="dim")
 
 
 def _print_answer(stored: StoredJob, state: State) -> None:
@@ -90,7 +90,7 @@ def _print_answer(stored: StoredJob, state: State) -> None:
             say(f"oldest revision that still crashes: {finished['boundary']}")
         _print_candidates(stored, finished)
     if state.budget and not state.finished:
-        say(f"go on with: firstbad resume {stored.id}", style="dim")
+        say(f"go on with: {command()} resume {stored.id}", style="dim")
     if finished.get("to"):
         say(f"recipients: {', '.join(finished['to'])}")
 
@@ -167,4 +167,4 @@ def _print_open(stored: StoredJob, events: list[Event], state: State, running: b
     if running and left is not None:
         say(f"about {duration(left)} left (as of {duration(time.time() - events[-1].time)} ago)")
     if not running:
-        say(f"go on with: firstbad resume {stored.id}", style="dim")
+        say(f"go on with: {command()} resume {stored.id}", style="dim")
