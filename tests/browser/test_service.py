@@ -114,7 +114,7 @@ def test_without_scripts_everything_is_read_and_forms_work(browser, service, pro
     page.goto(f"{service.base}/jobs/2")
     assert "First bad commit" in page.get_by_label("Answer").inner_text()
     assert page.locator("svg.today path").count() >= 1
-    for tab in ("Runs and consoles", "Crashes", "What was asked", "Log", "Mail"):
+    for tab in ("Runs", "Failures", "What was asked", "Log"):
         page.get_by_role("navigation", name="Job 2").get_by_role("link", name=tab).click()
         assert page.locator("h1").inner_text()
     page.goto(f"{service.base}/jobs/2/overrule")

@@ -177,3 +177,16 @@ def test_the_demo_says_what_is_missing(client, monkeypatch):
         if not re.search("now", page):
             break
     assert "apt-get install linux-source-6.12" in page
+
+
+def test_a_project_has_no_mail_and_its_own_words(client, history, store):
+    fields = {"as": "project", "repo": str(history.path), "command": "./check a", "good": "v6.1"}
+    assert post(client, "/submit", fields).status_code == 303
+    page = client.get("/jobs/1").text
+    assert "<h1>./check a</h1>" in page
+    assert "Failures" in page
+    assert "/jobs/1/mail" not in page
+    assert "about a kernel" in client.get("/jobs/1/mail").text
+    refused = post(client, "/submit", {"sender": "Jo <jo@example.org>", "sure": "true"}, "/jobs/1/mail")
+    assert refused.status_code == 409
+    assert "about a kernel" in refused.text

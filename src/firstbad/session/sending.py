@@ -25,6 +25,8 @@ def send_mail(
 
     Raises HeldBackError where a rule speaks against it or the server does, UserError, InfrastructureError.
     """
+    if stored.job.project is not None:
+        raise HeldBackError("not sent: a report is about a kernel, and this job is any project's")
     if wishes.sender is None:
         raise UserError("--send needs --from 'Name <address>' (or 'from' in mail.toml)")
     sender = wishes.sender

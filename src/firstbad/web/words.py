@@ -42,7 +42,8 @@ def bug_of(stored: StoredJob) -> str:
 
 def test_of(job: Job) -> str:
     """The command that a project's job runs; empty for kernels."""
-    return " ".join(job.project.command)[:200] if job.project is not None else ""
+    words = job.project.command if job.project is not None else []
+    return " ".join(words[2:] if words[:2] == ["sh", "-c"] else words)[:200]
 
 
 def short(revision: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
-from firstbad.errors import FirstbadError
+from firstbad.errors import FirstbadError, UserError
 from firstbad.report.addresses import person
 from firstbad.report.rules import rules
 from firstbad.report.smtp import MailSettings
@@ -42,6 +42,8 @@ def mail_file(site: TheSite, viewer: Reader, stored: SeenJob) -> PlainTextRespon
 def _page(site: Site, viewer: Viewer, stored: StoredJob, problem: str = "", sender: str = "") -> str:
     made, text, notes = None, "", ""
     try:
+        if stored.job.project is not None:
+            raise UserError("a report is about a kernel, and this job is any project's")
         made, settings = _made(site, stored, sender, ())
         sender = sender or settings.sender
         now = datetime.datetime.now(datetime.UTC)
