@@ -1,5 +1,6 @@
 """A fleet of real processes on this machine: a hub, hosts with data directories of their own, a shelf."""
 
+import json
 import os
 import signal
 import socket
@@ -65,20 +66,21 @@ def certificates(directory: Path) -> Path:
 class Fleet:
     """Starts and ends the processes of one test."""
 
-    def __init__(self, root: Path, tls: Path | None = None) -> None:
+    def __init__(self, root: Path, tls: Path | None = None, ip: str = "127.0.0.1") -> None:
         self.tls, self.more = tls, ["--tls", str(tls)] if tls else []
         self.root, self.processes = root, dict[str, subprocess.Popen[bytes]]()
         with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{one.getsockname()[1]}"
+            one.bind((ip, 0))
+            self.address = f"{'tls' if tls else 'tcp'}://{ip}:{one.getsockname()[1]}"
         (root / "shelf").mkdir(parents=True)
         self.engines = list[FleetEngine]()
 
     def hub(self) -> None:
+        """The middle; in the network namespace of this process."""
         self._start("hub", "fleet", "--listen", self.address, *self.more)
 
-    def host(self, name: str, slots: str = "build=1,machine=1", liar: str = "") -> None:
-        """A host; ``liar``: how it errs."""
+    def host(self, name: str, slots: str = "build=1,machine=1", liar: str = "", before: tuple[str, ...] = ()) -> None:
+        """A host; ``liar``: how it errs; ``before``: what its command line begins with."""
         words = [
             "worker",
             "--server",
@@ -90,14 +92,14 @@ class Fleet:
             "--shelf",
             str(self.root / "shelf"),
         ]
-        self._start(name, *words, *self.more, liar=liar)
+        self._start(name, *words, *self.more, liar=liar, before=before)
 
-    def _start(self, name: str, *words: str, liar: str = "") -> None:
+    def _start(self, name: str, *words: str, liar: str = "", before: tuple[str, ...] = ()) -> None:
         env = {**os.environ, "FIRSTBAD_HOME": str(self.root / name)}
         program = ["-c", LIAR, liar] if liar else ["-m", "firstbad"]
         with (self.root / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *program, *words], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [*before, sys.executable, *program, *words], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
     def end(self, name: str, how: int = signal.SIGKILL) -> None:
@@ -117,6 +119,15 @@ class Fleet:
         shelf = Shelf(str(self.root / "shelf"))
         self.engines.append(FleetEngine(Home(self.root / name, 1 << 30), spec, nothing, link, shelf))
         return self.engines[-1]
+
+    def orders(self) -> list[tuple[str, str, str]]:
+        """Host, order and how it ended, of all that were done."""
+        found = []
+        for path in self.root.glob("*.log"):
+            for line in path.read_text(errors="replace").splitlines():
+                if line.startswith("{") and (row := json.loads(line)).get("event") == "order":
+                    found.append((path.stem, row["order"], row["status"]))
+        return found
 
     def built_by(self, name: str) -> set[str]:
         """Keys of the builds that a host made or was sent."""

@@ -1,5 +1,6 @@
 """A host's part: what it offers, and how it does what it is told."""
 
+import logging
 import os
 import platform
 import shutil
@@ -24,6 +25,8 @@ from firstbad.kernel.process import Cancelled, Slot
 from firstbad.references import is_reference, path_of
 from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceleration, run_machine
 from firstbad.vm.architecture import architecture as machines
+
+_log = logging.getLogger(__name__)
 
 _ARCHITECTURES = ("x86_64", "aarch64", "riscv64")
 
@@ -68,6 +71,13 @@ class Crew:
 
     def do(self, order: Order) -> Answer:
         """Do what one is told; never raises for what may go wrong."""
+        began = time.monotonic()
+        answer = self._do(order)
+        facts = {"order": order.id, "status": answer.status, "seconds": round(time.monotonic() - began, 1)}
+        _log.info("order", extra=facts | ({"why": answer.why} if answer.why else {}))
+        return answer
+
+    def _do(self, order: Order) -> Answer:
         cancel = threading.Event()
         with self._lock:
             self._cancels[order.id] = cancel
