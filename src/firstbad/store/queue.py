@@ -118,12 +118,14 @@ class Queue:
 
         def write(connection: sa.Connection, again: bool) -> Lease | None:
             mine = sa.select(jobs).where(jobs.c.token == token)
-            row = connection.execute(mine).one_or_none() if again else None
+            row, limited = connection.execute(mine).one_or_none() if again else None, True
             if row is None:
                 limited = connection.execute(sa.select(budgets.c.project).with_for_update()).first() is not None
                 held.update(_free_dead(connection))
                 row = connection.execute(self._claim(who, token, limited)).one_or_none()
-            return None if row is None else replace(_lease(connection, row), hung=_hung(connection, held.get(row.id)))
+            if row is None:
+                return None
+            return replace(_lease(connection, row, limited), hung=_hung(connection, held.get(row.id)))
 
         held: dict[int, str] = {}
         return self.database.write(write)
@@ -291,9 +293,10 @@ def _hung(connection: sa.Connection, name: str | None) -> str:
     return name if connection.execute(known).first() is not None else ""
 
 
-def _lease(connection: sa.Connection, row: Any) -> Lease:
+def _lease(connection: sa.Connection, row: Any, limited: bool = True) -> Lease:
     left = row.most_seconds - row.worked if row.most_seconds else math.inf
-    limit = connection.execute(sa.select(budgets.c.seconds).where(budgets.c.project == row.project)).scalar()
+    query = sa.select(budgets.c.seconds).where(budgets.c.project == row.project)
+    limit = connection.execute(query).scalar() if limited else None
     if limit:
         left = min(left, limit - float(connection.execute(sa.select(_used(sa.literal(row.project)))).scalar_one()))
     return Lease(row.id, row.token, row.attempts, max(0.0, left))
