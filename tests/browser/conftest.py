@@ -4,8 +4,9 @@ import pytest
 from tests.support.browsing import BROWSER
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    # As long as it is open, an event loop runs in this thread, and tests of others can have none of their own.
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync")
     if BROWSER is None:
         pytest.skip("no Chromium here: apt-get install chromium")
