@@ -85,3 +85,16 @@ def test_events_are_durable_when_append_returns(tmp_path, job):
     store.append(number, "run", {})
     with sqlite3.connect(tmp_path / "db") as raw:
         assert raw.execute("select count(*) from events").fetchone() == (1,)
+
+
+def test_a_place_that_can_not_be_written_is_named(tmp_path, job):
+    store = Store(tmp_path / "db")
+    (tmp_path / "db-writer").unlink()
+    (tmp_path / "db-writer").mkdir()  # as for who may not write there; root may everywhere
+    number = store.submit(job)
+    assert store.append(number, "run", {}).seq == 0
+    with store.database._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA query_only = 1")
+        connection.rollback()
+    with pytest.raises(InfrastructureError, match="readonly"):
+        store.submit(job)

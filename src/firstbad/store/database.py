@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,7 +119,12 @@ class Database:
         if self.path is None or engine is not self._writing:
             yield
             return
-        with open(f"{self.path}-writer", "a+") as lock:  # noqa: PTH123 - beside SQLite's own files
+        with ExitStack() as stack:
+            try:
+                lock = stack.enter_context(self.path.with_name(f"{self.path.name}-writer").open("a+"))
+            except OSError:  # SQLite says better what is wrong with the place
+                yield
+                return
             while not self.give_up.is_set() and time.monotonic() < deadline:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
