@@ -57,6 +57,7 @@ class ConfigLab:
     row: dict
     directory: Path
     machines: int = 2
+    builders: int = 1
     acceleration: object = None
     kernels: dict = field(default_factory=dict)
     tested: list = field(default_factory=list)

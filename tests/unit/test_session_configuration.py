@@ -51,6 +51,7 @@ class ConfigLab:
     directory: Path
     crashes: object
     machines: int = 2
+    builders: int = 1
     acceleration: object = None
     kernels: dict = field(default_factory=dict)
     runs: list = field(default_factory=list)
