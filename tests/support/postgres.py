@@ -1,4 +1,4 @@
-"""A PostgreSQL 15 of one's own: a cluster in a temporary directory, on a socket there and a free port of loopback."""
+"""A PostgreSQL of one's own: a cluster in a temporary directory, on a socket there and a free port of loopback."""
 
 import os
 import shutil
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+_FOUND = sorted(Path("/usr/lib/postgresql").glob("[0-9]*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+PROGRAMS = _FOUND[-1].parent if _FOUND else Path("/usr/lib/postgresql/none/bin")
 
 
 def free_port() -> int:
@@ -25,7 +26,7 @@ class Postgres:
         """``fsync`` False: fast, and safe as long as the host stays up."""
         self.fsync = "on" if fsync else "off"
         if not (PROGRAMS / "initdb").exists():
-            pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
+            pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
         self.user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         self.root = Path(tempfile.mkdtemp(prefix="fbpg-"))
         self.port = free_port()
