@@ -129,16 +129,14 @@ def test_ctrl_c_leaves_the_job_going(running):
     process = subprocess.Popen(
         running.command(*words), env=running.environment(), cwd=running.root, stderr=subprocess.PIPE, text=True
     )
-    while True:
-        jobs = httpx.get(f"{running.url}/api/v1/jobs", headers={"Authorization": f"Bearer {running.token}"}).json()[
-            "jobs"
-        ]
-        if jobs and jobs[0]["standing"] == "running":
-            break
-        time.sleep(0.2)
-    time.sleep(1)
+    assert process.stderr is not None
+    first = process.stderr.readline()  # it is watching
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
+    said = first + said
+    headers = {"Authorization": f"Bearer {running.token}"}
+    jobs = httpx.get(f"{running.url}/api/v1/jobs", headers=headers).json()["jobs"]
+    assert jobs[0]["standing"] in ("waiting", "running")
     number = jobs[0]["job"]
     assert process.returncode == 130, said
     assert f"firstbad --server {running.url} watch {number}" in said

@@ -1,10 +1,13 @@
 """Workers as processes and in this one, on real git histories, with SQLite."""
 
+import fcntl
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.daemons import LEASE, STOP, Process, left_over, wait_for, worker
+from tests.support.daemons import GO_ON, LEASE, STOP, Process, left_over, wait_for, worker
 from tests.support.postgres import free_port
 from tests.support.projects import line, make_repo
 
@@ -116,16 +119,33 @@ def test_told_to_end_it_gives_its_job_back_and_leaves_nothing(store, place, tmp_
     assert store.job(number).culprit == hashes[5]
 
 
+def stop_outside_of_transactions(process: Process, database: Path) -> None:
+    """Who is stopped while it writes to SQLite has a lock that nobody else can take from it."""
+    while True:
+        process.signal(STOP)
+        time.sleep(0.05)
+        try:
+            with database.with_name(f"{database.name}-writer").open("a+") as turn:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with closing(sqlite3.connect(database, timeout=0.5)) as connection:
+                    connection.execute("begin immediate")
+                    connection.rollback()
+            return
+        except (BlockingIOError, sqlite3.OperationalError):
+            process.signal(GO_ON)
+            time.sleep(0.13)
+
+
 def test_a_worker_that_hangs_loses_its_job_and_is_ended(store, place, tmp_path, hashes):
     queue = Queue(store)
     number = queue.submit(a_job(tmp_path, hashes, 5, 0.5)).number
     hung = begin(tmp_path, place)
     try:
         wait_for(lambda: store.job(number).runs >= 1)
-        hung.signal(STOP)
+        before = store.job(number).owner
+        stop_outside_of_transactions(hung, place.database)
         since = time.monotonic()
         taker = begin(tmp_path, place)
-        before = store.job(number).owner
         wait_for(lambda: store.job(number).owner not in ("", before))
         assert LEASE - 1 < time.monotonic() - since < LEASE + 10
         wait_for(lambda: hung.process.poll() is not None, 5)

@@ -202,7 +202,9 @@ def _engine(url: sa.URL) -> sa.Engine:
         return engine
     try:
         # Keepalives: a server that vanished without a word is noticed within half a minute.
-        alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "connect_timeout": 10}
+        alive: dict[str, str | int] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+        # And one of ours that is stopped within a transaction keeps no rows from the others for longer than that.
+        alive |= {"connect_timeout": 10, "options": "-c idle_in_transaction_session_timeout=60s"}
         return sa.create_engine(url, pool_size=5, max_overflow=20, pool_recycle=1800, connect_args=alive)
     except ModuleNotFoundError:
         raise UserError("PostgreSQL needs a package more: pip install 'firstbad[postgres]'") from None
