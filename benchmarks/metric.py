@@ -15,12 +15,11 @@ from pathlib import Path
 
 from tests.support.projects import line, make_repo, search
 
-from firstbad.session.project import REFERENCE
+from firstbad.session.project import REFERENCE, UNCLEAR
 from firstbad.session.reading import level
 from firstbad.session.steady import project_model
 
 COMMITS = 64
-UNCLEAR = 0.01  # as in session/project.py
 
 
 def one(directory: Path, hashes: list[str], shift: float, seed: int) -> tuple[str, float, int]:

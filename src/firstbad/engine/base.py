@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from firstbad.kernel.artifacts import Built
-from firstbad.kernel.build import Fresh
+from firstbad.kernel.build import Fresh, Spec
+from firstbad.repro import Reproducer
 from firstbad.vm.limits import Acceleration, MachineConfig, MachineRun
 
 
@@ -57,3 +58,20 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End everything that is under way and leave nothing behind."""
+
+
+def spec_for(request: BuildRequest, own: Spec, reproducer: Reproducer) -> Spec:
+    """What a request is built from; ``own``: the job's, with what the reproducer needs of the configuration."""
+    spec = own
+    if request.config:
+        # In the output directory of the job's own configuration: make rebuilds what the difference touches.
+        spec = replace(own, config=request.config + reproducer.config, base=request.base, outputs=own)
+    return replace(spec, patch=request.patch) if request.patch else spec
+
+
+def looked_over(run: MachineRun, reproducer: Reproducer) -> MachineRun:
+    """A run that ended in peace but did not run the reproducer is no clean run."""
+    if run.ended not in ("finished", "timeout"):
+        return run
+    why = reproducer.fault(run.exit_status, run.output, run.run_seconds)
+    return replace(run, ended="infrastructure", detail=why) if why else run

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from firstbad.crash import first_sign
-from firstbad.engine.base import BuildRequest, RunRequest
+from firstbad.engine.base import BuildRequest, RunRequest, looked_over, spec_for
 from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.kernel.architecture import architecture
@@ -58,13 +58,7 @@ class LocalEngine:
 
     def build(self, request: BuildRequest) -> Future[Built]:
         """Build, or find what was built before."""
-        repo, spec = Repo(request.repo), self._spec
-        if request.config:
-            # In the output directory of the job's own configuration: make rebuilds what the difference touches.
-            config = request.config + self.reproducer.config
-            spec = replace(spec, config=config, base=request.base, outputs=spec)
-        if request.patch:
-            spec = replace(spec, patch=request.patch)
+        repo, spec = Repo(request.repo), spec_for(request, self._spec, self.reproducer)
         return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
 
     def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
@@ -96,14 +90,16 @@ class LocalEngine:
         machine = request.machine
         shared = machine.snapshot > 1 and acceleration.name != "uml" and not (machine.disk or machine.keep)
         if not shared or machine.watched:
-            return self._looked_over(self._once(replace(request, machine=replace(machine, snapshot=0)), acceleration))
+            return looked_over(
+                self._once(replace(request, machine=replace(machine, snapshot=0)), acceleration), self.reproducer
+            )
         # A run that is ended earlier, or one of another revision, is another machine only by its limits.
         key = (request.kernel, replace(machine, run_seconds=0))
         with self._snapshots.lent(key, machine.snapshot, lambda path: self._taken(request, acceleration, path)) as got:
             if isinstance(got, MachineRun):
                 request.console.write_bytes(got.console)
                 return got
-            return self._looked_over(self._once(request, acceleration, got))
+            return looked_over(self._once(request, acceleration, got), self.reproducer)
 
     def _once(self, request: RunRequest, acceleration: Acceleration, snapshot: Snapshot | None = None) -> MachineRun:
         return run_machine(
@@ -128,13 +124,6 @@ class LocalEngine:
             crash_sign=first_sign,
             cancel=self._cancel,
         )
-
-    def _looked_over(self, run: MachineRun) -> MachineRun:
-        """A run that ended in peace but did not run the reproducer is no clean run."""
-        if run.ended not in ("finished", "timeout"):
-            return run
-        why = self.reproducer.fault(run.exit_status, run.output, run.run_seconds)
-        return replace(run, ended="infrastructure", detail=why) if why else run
 
     def close(self) -> None:
         """End builds and machines that are under way."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstbad.engine.base import BuildRequest, RunRequest
+from firstbad.engine.base import BuildRequest, RunRequest, looked_over, spec_for
 from firstbad.errors import BuildError, InfrastructureError, UserError
 from firstbad.fleet.host import compiler, machine
 from firstbad.fleet.link import Link
@@ -135,11 +135,8 @@ class FleetEngine:
         return self._makers.get(self._order(replace(request, fresh="")).id, "")
 
     def _order(self, request: BuildRequest) -> BuildOrder:
-        spec = self._spec
-        if request.config:
-            spec = replace(spec, config=request.config + self.reproducer.config, base=request.base, outputs=spec)
         name, _ = self._compiler(request)
-        spec = replace(spec, toolchain=name, patch=request.patch or spec.patch)
+        spec = replace(spec_for(request, self._spec, self.reproducer), toolchain=name)
         return BuildOrder(reference_of(request.repo, self.home.root), request.commit, spec, request.fresh)
 
     def _task(self, request: BuildRequest, urgency: float) -> dict[str, Any]:
@@ -182,7 +179,7 @@ class FleetEngine:
             self.acceleration = Acceleration(answer.facts["acceleration"], answer.facts["why"])
         request.console.parent.mkdir(parents=True, exist_ok=True)
         request.console.write_bytes(answer.value.console)
-        return self._looked_over(answer.value)
+        return looked_over(answer.value, self.reproducer)
 
     def _parcel(self, kernel: Path) -> Parcel:
         """The build that a kernel is of, on the shelf."""
@@ -194,13 +191,6 @@ class FleetEngine:
                     raise InfrastructureError(f"{kernel} is no longer kept")
                 self._parcels[key] = self.shelf.put(built)
             return self._parcels[key]
-
-    def _looked_over(self, run: MachineRun) -> MachineRun:
-        """A run that ended in peace but did not run the reproducer is no clean run."""
-        if run.ended not in ("finished", "timeout"):
-            return run
-        why = self.reproducer.fault(run.exit_status, run.output, run.run_seconds)
-        return replace(run, ended="infrastructure", detail=why) if why else run
 
     def _waited(self, future: Future[Answer]) -> Answer:
         """What hosts make of an order. Raises UserError, InfrastructureError, Cancelled."""

@@ -24,7 +24,7 @@ from firstbad.session.work import Observer, OutOfTime, Work
 from firstbad.store import Result, Store
 
 REFERENCE = 10  # runs at each end from which the level of a number is learned
-_UNCLEAR = 0.01  # numbers of both ends that differ less clearly than this are not bisected
+UNCLEAR = 0.01  # numbers of both ends that differ less clearly than this are not bisected
 _INFRA = 12  # runs in a row that said nothing, after which going on makes no sense
 _TIMEOUTS = 2  # of one revision, with no other run, after which it can't be tested
 
@@ -183,7 +183,7 @@ class ProjectSession(Work):
             if len(numbers[commit]) < REFERENCE // 2:
                 raise BisectionError(f"{commit[:12]} gives no number in most runs of the test")
         found = level(numbers[good], numbers[self.question.start])
-        if found.p > _UNCLEAR:
+        if found.p > UNCLEAR:
             raise BisectionError(
                 f"the numbers at both ends hardly differ (Mann-Whitney p = {found.p:.2g} with {REFERENCE} runs each): "
                 "there is no change of level to find",
