@@ -88,6 +88,8 @@ class Ran:
     """Of these, to prove culprit and parents."""
     rounds: int
     state: State
+    seconds: float = 0.0
+    """What it takes where each worker builds or runs one thing at a time, and a round ends with its last run."""
 
     @property
     def commit(self) -> str:
@@ -111,6 +113,8 @@ def search(
     model: Model | None = None,
     target: float = 0.99,
     most: int = 5000,
+    build_seconds: float = 10.0,
+    run_seconds: float = 5.0,
 ) -> Ran:
     """Find ``culprit`` between the first commit and the last one, with a test that fails with ``rate`` where it is."""
     rng = random.Random(seed)
@@ -124,7 +128,7 @@ def search(
     decider = Steady(history, question, Means(machines, 60.0, full_length=True), model, confirm)
     number = {commit: i for i, commit in enumerate(hashes)}
     inside = [culprit in below(parents, i) for i in range(len(hashes))]
-    state, tests, confirming, rounds, seq = State(), 0, 0, 0, 0
+    state, tests, confirming, rounds, seq, seconds = State(), 0, 0, 0, 0, 0.0
 
     def record(kind: str, data: dict[str, object]) -> None:
         nonlocal seq
@@ -136,23 +140,32 @@ def search(
         try:
             steps = decider.propose(state)
         except BisectionError as error:
-            return Ran(Finish(error.status, why=str(error)), tests, confirming, rounds, state)
+            return Ran(Finish(error.status, why=str(error)), tests, confirming, rounds, state, seconds)
         if isinstance(steps, Finish):
-            return Ran(steps, tests, confirming, rounds, state)
+            return Ran(steps, tests, confirming, rounds, state, seconds)
+        built, ran = len(state.builds), tests
         for step in steps:
             record("test", {"commit": step.commit, "phase": step.phase, "title": "", **step.data})
             commit = number[step.commit]
             error = "broken" if commit in broken else ""
             if step.commit not in state.builds:
-                build = {"commit": step.commit, "key": "", "signature": step.commit, "compiler": "", "seconds": 10.0}
-                record("build", {**build, "error": error, "cached": False})
+                build = {"commit": step.commit, "key": "", "signature": step.commit, "compiler": ""}
+                record("build", {**build, "seconds": build_seconds, "error": error, "cached": False})
             for _ in range(0 if error else step.runs):
                 tests, confirming = tests + 1, confirming + (step.phase == "confirm")
                 chance = rate if inside[commit] != fix else false_rate
                 outcome = "crash" if rng.random() < chance else "ok"
-                run = {"commit": step.commit, "outcome": outcome, "title": "", "same": 1.0, "why": "", "wall": 5.0}
-                record("run", {**run, "boot_seconds": 0.0, "run_seconds": 5.0, "ended": "finished"})
+                run = {
+                    "commit": step.commit,
+                    "outcome": outcome,
+                    "title": "",
+                    "same": 1.0,
+                    "why": "",
+                    "wall": run_seconds,
+                }
+                record("run", {**run, "boot_seconds": 0.0, "run_seconds": run_seconds, "ended": "finished"})
                 if outcome == "crash" and not step.all_runs:
                     break
             record("mark", {"commit": step.commit, **decider.judge(state, step)})
+        seconds += build_seconds * (len(state.builds) > built) + run_seconds * -(-(tests - ran) // machines)
     raise AssertionError("no answer")

@@ -98,6 +98,19 @@ def test_a_flaky_test_gets_the_right_answer_at_the_stated_probability(straight, 
     assert wrong <= 1, "at .99 two of ten wrong are a chance of one in two hundred"
 
 
+def test_two_workers_are_sooner_done_with_a_flaky_test_where_builds_take_the_time(straight):
+    directory, hashes, parents = straight
+    seconds = {1: 0.0, 2: 0.0}
+    for seed in range(8):
+        culprit = random.Random(seed).randrange(1, 60)
+        for machines in seconds:
+            times = {"build_seconds": 30.0, "run_seconds": 1.0}
+            ran = search(directory, hashes, parents, culprit, rate=0.7, seed=seed, machines=machines, **times)
+            assert hashes[culprit] in ran.finish.commits
+            seconds[machines] += ran.seconds
+    assert seconds[1] / seconds[2] > 1.4, "one at a time with two workers for its runs: 1.36"
+
+
 def test_failures_where_the_bug_is_not_do_not_mislead(straight):
     directory, hashes, parents = straight
     for seed in range(5):

@@ -9,6 +9,7 @@ revision shows both outcomes, or a run contradicts another, the ends have to sho
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -214,10 +215,24 @@ class Steady:
             return [step]
         found = self.decider.search(state)
         if isinstance(found, Step):
-            return [found]
+            return [found, *self._beside(state, found)]
         if found.status in ("older_than_oldest", "not_fixed"):
             return replace(found, why="by all runs together, the test fails at the good revision too")
         return found
+
+    def _beside(self, state: State, step: Step) -> list[Step]:
+        """Revisions to build and test at the same time: those that are likely to come next, where that their builds
+        are waited for now and not later is worth more than runs that may turn out to be in vain."""
+        if self.means.machines < 2 or step.commit in state.builds:
+            return []
+        builds = [build.seconds for build in state.builds.values() if not build.cached and not build.error]
+        if not builds or not state.run_seconds:
+            return []
+        # Half of them: a batch ends at its first failure.
+        runs = 0.5 * step.runs * float(np.median(state.run_seconds)) / self.means.machines
+        likely = islice(self.decider.ahead(state, step), self.means.machines - 1)
+        worth = [commit for commit, chance in likely if chance * float(np.median(builds)) > runs]
+        return [replace(step, commit=commit) for commit in worth]
 
     def _start(self, state: State) -> Step | None:
         """Runs at the bad end, until it showed the bug. Raises BisectionError where it does not."""
