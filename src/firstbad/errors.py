@@ -14,6 +14,16 @@
     └── BuildError             a revision does not build: a fact about the revision, not a failure of ours
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_MACHINE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENXIO, errno.ENODEV, errno.ESTALE),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY),
+}
+"""What the system says where disk, memory, processes, files or permissions fail; other errors are defects of ours."""
+
 
 class FirstbadError(Exception):
     """Base of everything that firstbad raises on purpose; ``str()`` is one line fit for a person."""
@@ -68,3 +78,17 @@ class BuildError(FirstbadError):
         super().__init__(first_error)
         self.first_error = first_error
         self.log = log
+
+
+@contextmanager
+def machine_failures() -> Iterator[None]:
+    """What fails within for want of disk, memory or permission is raised as InfrastructureError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _MACHINE:
+            raise
+        where = f"{error.filename2 or error.filename}: " if error.filename else ""
+        raise InfrastructureError(
+            f"{where}{error.strerror}; when that is mended, go on with `firstbad resume`"
+        ) from error

@@ -11,7 +11,7 @@ import click
 from firstbad import __version__
 from firstbad.cli.output import say_error
 from firstbad.cli.status import exit_of_error, is_cancelled, status_of
-from firstbad.errors import FirstbadError, UserError
+from firstbad.errors import FirstbadError, UserError, machine_failures
 
 # Which module of this package has which commands. A module is imported when one of its commands is asked for: all of
 # them together take seconds to import, and a person who bisects by hand starts us anew for every answer.
@@ -74,7 +74,8 @@ class _Main(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; errors end here."""
         try:
-            return super().invoke(ctx)
+            with machine_failures():
+                return super().invoke(ctx)
         except (FirstbadError, KeyboardInterrupt) as error:
             say_error(str(error) or status_of(error))
             sys.exit(exit_of_error(error, ctx.invoked_subcommand or ""))

@@ -1,6 +1,7 @@
 """Running a job while somebody watches, and its end: what is printed, and the exit status."""
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from firstbad.cli.export import Outputs
@@ -8,7 +9,7 @@ from firstbad.cli.live import view
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.result import print_result
 from firstbad.cli.status import exit_of, exit_of_job, status_of
-from firstbad.errors import BisectionError, BusyError, FirstbadError, InfrastructureError
+from firstbad.errors import BisectionError, BusyError, FirstbadError, InfrastructureError, machine_failures
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.session import Bisection, ProjectSession
@@ -69,11 +70,13 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
     with view(f"job {number}: {heading(job)}", plain) as observer:
         try:
             session = ProjectSession if job.project is not None else Bisection
-            return session(store, number, place, observer, deadline=deadline).run()
+            with machine_failures():
+                return session(store, number, place, observer, deadline=deadline).run()
         except BusyError:
             raise
         except FirstbadError as error:
-            store.append(number, "failed", {"error": str(error), "status": status_of(error)})
+            with suppress(InfrastructureError):  # the store may be what failed: then it is told here alone
+                store.append(number, "failed", {"error": str(error), "status": status_of(error)})
             raise
         except KeyboardInterrupt:
             say_error(f"interrupted; `firstbad resume {number}` goes on from here")

@@ -20,6 +20,12 @@ from firstbad.errors import InfrastructureError, UserError
 HEAD = "0003"  # the newest migration; a database at it needs no alembic at all
 PATIENCE = 30.0  # seconds in which a database that is away has to come back, where nothing else is said
 _LONGEST_PAUSE = 2.0
+# What SQLite's words may mean, where they leave it open.
+_DISK = {
+    "disk I/O error": "is the disk full, broken or read-only?",
+    "disk is full": "make room on it",
+    "unable to open": "is its directory read-only?",
+}
 _MIGRATING = 8384  # key of the lock in PostgreSQL under which one process upgrades
 _T = TypeVar("_T")
 _log = logging.getLogger("firstbad.store")
@@ -145,7 +151,8 @@ class Database:
 
     def _told(self, error: sa.exc.DBAPIError) -> InfrastructureError:
         words = _words(error)
-        return InfrastructureError(f"{self.name}: {words}{' (is the disk full?)' if 'disk' in words else ''}")
+        why = next((f" ({why})" for sign, why in _DISK.items() if sign in words), "")
+        return InfrastructureError(f"{self.name}: {words}{why}")
 
     def migrate(self) -> bool:
         """Bring the tables up to date, one process at a time; whether there was anything to do."""
@@ -183,7 +190,10 @@ def _upgrade(connection: sa.Connection) -> bool:
 def _url(where: Path | str) -> sa.URL:
     if isinstance(where, Path) or "://" not in where:
         path = Path(where)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InfrastructureError(f"{path.parent}: can't be made: {error.strerror}") from error
         return sa.URL.create("sqlite", database=str(path))
     try:
         url = sa.make_url(where)

@@ -15,6 +15,7 @@ from firstbad.errors import (
     LostLeaseError,
     LostMachineError,
     UserError,
+    machine_failures,
 )
 from firstbad.home import Home
 from firstbad.session import Bisection, Cancelled, Hold, Paused, ProjectSession, State, Stopped
@@ -85,7 +86,8 @@ class Worker:
                     "process %s hung over this job, and was killed", process_of(lease.hung), extra={"job": stored.id}
                 )
             try:
-                self._session(stored, self._hold)
+                with machine_failures():
+                    self._session(stored, self._hold)
             except (LostLeaseError, Stopped, Cancelled) as error:
                 _log.info(_why(error), extra={"job": stored.id})
             except LostMachineError as error:
