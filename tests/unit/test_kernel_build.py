@@ -223,6 +223,21 @@ def test_first_error_prefers_the_cause(tmp_path):
     assert first_error(log)[0] == "make failed and said nothing"
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("make: *** [Makefile:18: out/main.o] Killed", 2),
+        ("collect2: fatal error: ld terminated with signal 9 [Killed]\nmake: *** [vmlinux] Error 1", 2),
+        ("a.c:3:4: warning: whatever", -9),
+        ("make: /bin/sh: Input/output error\nmake: *** [main.o] Error 127", 2),
+        ("cc1: fatal error: can't open out/main.s for writing: Read-only file system", 2),
+    ],
+)
+def test_what_this_machine_did_to_a_build_is_no_fact_about_the_revision(tmp_path, said, status):
+    (tmp_path / "log").write_text(f"{said}\n")
+    assert first_error(tmp_path / "log", (), status)[1] is True
+
+
 def test_signature_of_what_is_no_kernel(tmp_path):
     (tmp_path / "vmlinux").write_bytes(b"\x7fELF but not really")
     with pytest.raises(BuildError, match="is not a kernel"):

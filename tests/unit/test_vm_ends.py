@@ -80,6 +80,8 @@ send(b"X", struct.pack("<I", 7 << 8))
 if behaviour == "orphans": answer(); sleep()
 send(b"D")
 if behaviour == "dies-after": sleep()
+if behaviour == "leaves-a-child" and os.fork(): os._exit(0)
+if behaviour == "leaves-a-child": sleep()
 if behaviour == "crash-after": say("CRASH"); sleep()
 if behaviour == "half-overtaken":
     take(); os.write(1, b"CRA"); os.write(1, b"SH: the fir"); send(b"P")
@@ -111,6 +113,7 @@ def play(tmp_path: Path, behaviour: str, **more: object) -> MachineRun:
         quick["run_seconds"] = 0.2
     if behaviour in ("hang", "dies-after"):
         quick["answer_seconds"] = 0.2
+    quick["answer_seconds"] = more.pop("answer_seconds", quick["answer_seconds"])
     return run_machine(
         kernel, kernel, PAYLOAD, MachineConfig(append=behaviour, **quick), TCG,
         crash_sign=lambda text: b"CRASH" in text, **more,  # type: ignore[arg-type]
@@ -206,6 +209,13 @@ def test_nothing_is_left_when_the_sign_function_fails(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_machine(kernel, kernel, PAYLOAD, MachineConfig(append="hang"), TCG, crash_sign=fails)
+    marked = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(kernel).encode() in read(p)]
+    assert marked == []
+
+
+def test_what_a_machine_that_has_ended_left_behind_is_ended(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel"
+    play(tmp_path, "leaves-a-child", answer_seconds=0.2)
     marked = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(kernel).encode() in read(p)]
     assert marked == []
 

@@ -1,6 +1,8 @@
 """One git repository, asked by subprocess: never through a shell, revisions after ``--end-of-options``."""
 
+import errno
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +31,25 @@ class Commit:
 # Set where we are called by git itself (a hook, an alias, `git bisect run`): about another repository than ours.
 _ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
 COMMIT_FORMAT = "%H%x00%P%x00%ae%x00%an%x00%aI%x00%cI%x00%s%x00%B"
+_MESSAGES = 1 << 16  # bytes of git's complaints that are searched
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+
+
+# What git says where a disk, memory or the repository fails, and not what it was asked for.
+_LACKS = ("ENOSPC", "EDQUOT", "EIO", "EROFS", "ENOMEM", "EAGAIN", "EMFILE", "ENFILE", "ESTALE")
+_BROKEN = re.compile(
+    r"^(?:(?:fatal|error): |/).*(?:"
+    + "|".join(re.escape(os.strerror(getattr(errno, name))) + "$" for name in _LACKS)
+    + r"|is corrupt\b|is empty$|unable to unpack |inflate: |hash mismatch|garbage at end of loose object"
+    r"|too long, exceeds |unable to read (?:tree|[0-9a-f]{40})|[Oo]ut of memory|Out of diskspace|write error)",
+    re.MULTILINE,
+)
+
+
+def _broken(messages: bytes) -> str:
+    """The first complaint of git that says nothing of what it was asked; empty where there is none."""
+    found = _BROKEN.search(messages[:_MESSAGES].decode("utf-8", "replace"))
+    return found[0].strip() if found else ""
 
 
 def parse_commit(text: str) -> Commit:
@@ -103,6 +123,11 @@ class Repo:
             done = subprocess.run(command, capture_output=True, env=env, input=binary_input, check=False)
         except FileNotFoundError:
             raise InfrastructureError("git is not installed (apt-get install git)") from None
+        if done.returncode < 0:
+            raise InfrastructureError(f"git {args[0]} was ended by signal {-done.returncode} (no memory left?)")
+        broken = _broken(done.stderr) if done.returncode else ""
+        if broken:  # no answer to what was asked, whatever the status says
+            raise InfrastructureError(f"git {args[0]} failed in {self.path}: {broken}")
         if check and done.returncode:
             reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise InfrastructureError(
@@ -186,6 +211,8 @@ class Repo:
     def blob(self, revision: str, path: str) -> str | None:
         """Text of one file at a revision, None where it is not there."""
         done = self.run("cat-file", "-p", f"{revision}:{path}", check=False)
+        if b"Not a valid object name" in done.stderr:  # as git says where the file is in the tree and its object gone
+            raise InfrastructureError(f"{self.path}: {path} of {revision[:12]} is missing: run git fsck")
         return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
     def common_dir(self) -> Path:

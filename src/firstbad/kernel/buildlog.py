@@ -89,6 +89,8 @@ def _source(place: re.Match[str] | None) -> str:
 
 def cause_of(log: Path, trees: Sequence[str] = (), status: int = 0) -> Cause:
     """The cause that a log file tells; where no line says why, its last one."""
+    if status < 0:  # of make itself: whatever it said before, it did not come to its end
+        return Cause(f"make was ended by signal {-status} (no memory left?)", "", True)
     with log.open(errors="replace") as file:
         text = file.read(_READ)
     found = root_cause(text, trees, status)

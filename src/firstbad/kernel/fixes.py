@@ -142,6 +142,10 @@ class Fixer:
 
     def _make_room(self) -> None:
         if self.directory.exists():
+            for left in (*self.directory.glob("*/tmp_obj_*"), *self.directory.glob("tmp_obj_*")):
+                left.unlink(missing_ok=True)  # half an object of a git that was killed or had no room
+            for left in self.directory.glob("index-*"):
+                shutil.rmtree(left, ignore_errors=True)
             size = sum(path.lstat().st_size for path in self.directory.rglob("*") if path.is_file())
             if size > _MOST_OBJECTS:
                 shutil.rmtree(self.directory)

@@ -5,6 +5,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from firstbad.errors import InfrastructureError
+
 ENVIRONMENT = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
     "KBUILD_BUILD_USER": "firstbad",
@@ -24,9 +26,12 @@ def maps_prefixes(cc: str) -> bool:
     """Whether a compiler knows -ffile-prefix-map (gcc 8, clang 10)."""
     command = [cc, "-ffile-prefix-map=a=b", "-x", "c", "-E", "/dev/null"]
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
+        status = subprocess.run(command, capture_output=True, check=False).returncode
+    except FileNotFoundError:
         return False
+    if status < 0:  # answered "no", all kernels of this session would be others
+        raise InfrastructureError(f"{cc} was ended by signal {-status} (no memory left?)")
+    return status == 0
 
 
 def flags(source: Path, out: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from firstbad.project.trees import Made, Trees
 _OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
 _FULL = 64 << 20  # bytes that must be free for a failing run to say something
 _LINE = 300
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the shell, or what it ran last; hosts out of memory do that
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Bench:
             return Made("", ended.seconds)
         if self._disk_is_full(directory):
             raise InfrastructureError(f"no disk is left for builds in {self.trees.root}")
+        if ended.status in _KILLED:
+            raise InfrastructureError(f"the build of {commit[:12]} was killed (no memory left?)")
         how = f"took more than {self.project.build_timeout:g} s" if ended.timeout else _how(ended.status)
         return Made(f"{how}: {_last_line(ended.output)}", ended.seconds)
 

@@ -1,5 +1,6 @@
 """Commands of any project: bounded in time and output, ended with everything that they started."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 from firstbad.errors import InfrastructureError, UserError
 
 _GUARD = Path(__file__).with_name("guard.py")
+_LACKS = {errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC}
+"""Errors of exec that say nothing of the command."""
 _HEAD, _TAIL = 64 << 10, 448 << 10
 """Bytes of output that are kept: its beginning and its end."""
 
@@ -68,7 +71,11 @@ class Running:
             finally:
                 with self._lock:
                     self._guards.discard(guard)
+        if not said and not self._stopped:  # it says something whatever the command does
+            raise InfrastructureError("what watches over a command was killed (no memory left?)")
         told = json.loads(said.replace(b"}{", b"}\n{").splitlines()[0]) if said else {}
+        if told.get("errno") in _LACKS:
+            raise InfrastructureError(f"can't run {told['error']}")
         if "error" in told:
             raise UserError(f"can't run {told['error']}; name a command, or a path from the project's top directory")
         return Ended(

@@ -6,7 +6,7 @@ session or group it moved to: so it is found and ended. It gets SIGTERM when who
 
 Arguments: parent's process id, file descriptor for the report, seconds (0: no limit), the command. The report is one
 JSON object: ``status`` (exit status, or minus the signal), ``timeout``, ``left`` (processes that had to be ended),
-``seconds``, ``error``.
+``seconds``, ``error`` and ``errno`` where it could not be started.
 """
 
 import ctypes
@@ -70,7 +70,8 @@ def _start(command: list[str], report: int) -> int:
     try:
         os.execvp(command[0], command)  # noqa: S606 - the user's own command line
     except OSError as error:
-        os.write(report, json.dumps({"error": f"{command[0]}: {error.strerror}", "status": 127}).encode())
+        told = {"error": f"{command[0]}: {error.strerror}", "errno": error.errno, "status": 127}
+        os.write(report, json.dumps(told).encode())
         os._exit(127)
 
 

@@ -152,7 +152,12 @@ class Trees:
     def _begin(self, directory: Path) -> None:
         """A repository without commits of its own that sees all of the user's."""
         own = _Own(directory)
-        own.git("init", "--quiet", "--template=", f"--object-format={self._source['format']}", ".")
+
+        def run(*words: str) -> None:
+            if not own.git(*words):
+                raise InfrastructureError(f"git {words[0]} failed in {directory}: {own.said}")
+
+        run("init", "--quiet", "--template=", f"--object-format={self._source['format']}", ".")
         git = directory / ".git"
         (git / "info").mkdir(exist_ok=True)
         (git / "objects/info").mkdir(parents=True, exist_ok=True)
@@ -162,7 +167,7 @@ class Trees:
             if name in self._source:
                 (git / name).write_text(self._source[name])
         for key, value in self._settings:
-            own.git("config", key, value)
+            run("config", key, value)
 
     @cached_property
     def _source(self) -> dict[str, str]:

@@ -46,4 +46,9 @@ def run_bounded(
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         output.seek(max(0, output.seek(0, os.SEEK_END) - _KEPT))
-        return process.returncode, output.read().decode(errors="replace")
+        if process.returncode < 0:
+            raise InfrastructureError(f"{command[0]} was ended by signal {-process.returncode} (no memory left?)")
+        said = output.read().decode(errors="replace")
+        if process.returncode and "Killed signal terminated program" in said:
+            raise InfrastructureError(f"{command[0]} was killed (no memory left?)")
+        return process.returncode, said

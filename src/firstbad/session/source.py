@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+from firstbad.errors import InfrastructureError
 from firstbad.history.git import Repo
 
 ALIKE = 0.6
@@ -65,7 +66,11 @@ class Source:
     def _grep(self, how: str, commit: str, function: str) -> "subprocess.CompletedProcess[bytes]":
         system_call = _system_call(function)
         what = ("-E", "-e", rf"SYSCALL_DEFINE[0-6]\({system_call}\b") if system_call else ("-w", "-F", "-e", function)
-        return self.repo.run("grep", how, *what, commit, "--", *_SOURCES, check=False)
+        done = self.repo.run("grep", how, *what, commit, "--", *_SOURCES, check=False)
+        if done.returncode > 1:  # a search that failed found nothing, which is not the same as "there is nothing"
+            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise InfrastructureError(f"git grep failed in {self.repo.path}: {reason[-1] if reason else ''}")
+        return done
 
     def _renamed(self, commit: str, function: str, path: str) -> str | None:
         """The function of the same file whose text is most like it, if it is alike, and gone at the start."""

@@ -73,6 +73,8 @@ def _compile(sources: dict[str, bytes], compiler: str, package: str) -> bytes:
 
 
 def _failure(compiler: str, package: str, messages: str) -> Exception:
+    if "Killed signal terminated program" in messages:
+        return InfrastructureError(f"{compiler} was killed at the guest's init (no memory left?)")
     if "cannot find -lc" in messages or "fatal error: " in messages:
         return UserError(f"no static C library for the guest's init; on Debian: apt-get install {package}")
     lines = [line for line in messages.splitlines() if "error" in line] or messages.splitlines() or ["?"]

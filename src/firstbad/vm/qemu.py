@@ -138,8 +138,9 @@ def _spawn(command: list[str], inherited: list[int]) -> subprocess.Popen[bytes]:
 
 def _end(process: subprocess.Popen[bytes], leave: bool) -> None:
     try:
-        # The session's whole group, and only while its leader is unreaped: the number can't be anyone else's.
-        if process.poll() is None and not leave:
+        # The session's whole group, and only while its leader is unreaped: the number can't be anyone else's. It may
+        # have ended and left a process that has its console.
+        if process.returncode is None and not leave:
             os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass

@@ -1,0 +1,110 @@
+"""A machine that fails is told as that: no traceback, and no fact about any revision."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.histories import History
+
+from firstbad.errors import InfrastructureError, UserError, machine_failures
+from firstbad.history.git import Repo
+from firstbad.home import Home
+from firstbad.job import Project
+from firstbad.kernel import toolchain
+from firstbad.project import contained
+from firstbad.project.bench import Bench
+from firstbad.session.source import Source
+
+
+@pytest.fixture
+def history(tmp_path):
+    made = History(tmp_path / "repo")
+    made.commit("one", {"a.c": "int f(void)\n{\n}\n"})
+    made.commit("two")
+    return made
+
+
+def fake(directory: Path, name: str, script: str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text(f"#!/bin/sh\n{script}\n")
+    (directory / name).chmod(0o755)
+
+
+def test_errors_of_the_system_that_are_the_machines():
+    with pytest.raises(InfrastructureError, match="/x: No space left on device"), machine_failures():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x")
+    with pytest.raises(FileNotFoundError), machine_failures():
+        raise FileNotFoundError(errno.ENOENT, "a defect of ours", "/x")
+
+
+def test_a_data_directory_that_can_not_be_had_is_told_in_one_line():
+    env = {**os.environ, "FIRSTBAD_HOME": "/proc/none/home"}
+    done = subprocess.run([sys.executable, "-m", "firstbad", "status"], env=env, capture_output=True, text=True)
+    assert done.stderr.count("\n") == 1
+    assert "/proc/none/home: can't be made" in done.stderr
+
+
+def test_a_git_that_was_killed_gave_no_answer(history, tmp_path, monkeypatch):
+    repo = Repo(history.path)
+    fake(tmp_path / "bin", "git", "kill -9 $$")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(InfrastructureError, match="ended by signal 9"):
+        repo.blob("HEAD", "a.c")
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "half"])
+def test_an_object_that_is_broken_is_no_missing_file(history, how):
+    repo, commit = Repo(history.path), history.commits["one"]
+    blob = history.git("rev-parse", f"{commit}:a.c")
+    file = history.path / ".git/objects" / blob[:2] / blob[2:]
+    file.chmod(0o644)
+    if how == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if how == "empty" else file.read_bytes()[:9])
+    with pytest.raises(InfrastructureError):
+        repo.blob(commit, "a.c")
+    with pytest.raises(InfrastructureError):
+        Source(repo, history.commits["two"]).name_at(commit, "f")
+
+
+def test_a_compiler_that_was_killed_is_not_one_that_is_missing(tmp_path, monkeypatch):
+    fake(tmp_path / "bin", "gcc-3", "kill -9 $$")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(InfrastructureError, match="no memory left"):
+        toolchain.identity("gcc-3")
+
+
+def bench(history, tmp_path, build: str) -> Bench:
+    project = Project(command=["true"], build=build)
+    return Bench(Home(tmp_path / "home", 1 << 30), Repo(history.path), project, 1)
+
+
+def test_a_build_that_was_killed_is_not_kept(history, tmp_path):
+    one = bench(history, tmp_path, "kill -9 $$")
+    with pytest.raises(InfrastructureError, match="was killed"):
+        one.build(history.commits["one"]).result()
+    one.close()
+    other = bench(history, tmp_path, "kill -9 $$")
+    assert other.trees.made(history.commits["one"]) is None
+    other.close()
+
+
+def test_a_guard_that_was_killed_says_nothing_of_the_test(history, tmp_path):
+    one = bench(history, tmp_path, "")
+    with pytest.raises(InfrastructureError, match="watches over a command"):
+        one.running.run(["sh", "-c", "kill -9 $PPID; sleep 9"], tmp_path, 0, os.environ)
+    one.close()
+
+
+def test_a_command_that_can_not_be_started_for_want_of_memory_is_not_a_wrong_command(tmp_path, monkeypatch):
+    guard = tmp_path / "guard.py"
+    shown = 'import os, sys; os.write(int(sys.argv[2]), b\'{"error": "x: why", "errno": %d}\')'
+    monkeypatch.setattr(contained, "_GUARD", guard)
+    for number, kind in ((errno.ENOMEM, InfrastructureError), (errno.ENOENT, UserError)):
+        guard.write_text(shown % number)
+        with pytest.raises(kind, match="can't run x: why"):
+            contained.Running().run(["x"], tmp_path, 0, os.environ)
