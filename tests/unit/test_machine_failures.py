@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from firstbad.job import Project
 from firstbad.kernel import toolchain
 from firstbad.project import contained
 from firstbad.project.bench import Bench
+from firstbad.scratch import scratch, write_whole
 from firstbad.session.source import Source
 
 
@@ -108,3 +110,27 @@ def test_a_command_that_can_not_be_started_for_want_of_memory_is_not_a_wrong_com
         guard.write_text(shown % number)
         with pytest.raises(kind, match="can't run x: why"):
             contained.Running().run(["x"], tmp_path, 0, os.environ)
+
+
+def test_a_scratch_directory_of_an_owner_that_is_no_more_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    owner = "import os, firstbad.scratch as s\nwith s.scratch() as d: print(d, flush=True); os.kill(os.getpid(), 9)"
+    done = subprocess.run(
+        [sys.executable, "-c", owner], env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True
+    )
+    left = Path(done.stdout.decode().strip())
+    assert left.is_dir()
+    with scratch() as mine:
+        assert not left.exists()
+        with scratch():
+            assert mine.is_dir(), "an owner that lives keeps its own"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_whole_although_an_owner_was_killed_at_it(tmp_path):
+    (tmp_path / "x.new").write_bytes(b"longer than what is to be kept")
+    write_whole(tmp_path / "x", b"data", 0o755)
+    assert (tmp_path / "x").read_bytes() == b"data"
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o755
+    write_whole(tmp_path / "x", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

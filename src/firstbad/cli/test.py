@@ -1,7 +1,6 @@
 """``test``: does this revision, with this patch, still crash?"""
 
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from firstbad.history.releases import base_release
 from firstbad.home import home
 from firstbad.job import Job, make_job, merged, read_job, validated
 from firstbad.kernel.fixes import Fixer, fixes_for
+from firstbad.scratch import scratch
 from firstbad.session import learned
 from firstbad.session.result import Jobs
 from firstbad.store import Store, open_store
@@ -149,8 +149,8 @@ def _check_patch(job: Job) -> None:
     repo = Repo(job.repo)
     commit = repo.resolve(job.commit)
     release = base_release(repo, commit)
-    with tempfile.TemporaryDirectory() as place:
-        source = Fixer(Path(place)).source(
+    with scratch() as place:
+        source = Fixer(place).source(
             repo, commit, release.version if release else None, fixes_for(repo, job.build),
             job.test.patch.encode("latin-1"),
         )  # fmt: skip

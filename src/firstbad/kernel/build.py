@@ -22,7 +22,7 @@ from firstbad.kernel.buildlog import first_error, recorded_compiler
 from firstbad.kernel.fixes import Fix, Fixer, Source
 from firstbad.kernel.signature import signature
 
-_KEPT_ENV = ("PATH", "HOME", "TMPDIR", "LANG", "USER")
+_KEPT_ENV = ("PATH", "HOME", "LANG", "USER")
 
 Fresh = Literal["", "clean", "full"]
 """How much of earlier builds a build may use: "" everything; "clean" an object only if it was compiled of the same
@@ -196,6 +196,10 @@ class _Step:
         """Build and keep what came of it; an error only if ``errors``."""
         for left in self.builder.directory.glob("new-*"):  # by an owner that was killed: the lock is ours
             shutil.rmtree(left, ignore_errors=True)
+        # What compilers write besides; here it is found again if they are killed.
+        self.scratch = self.builder.directory / "tmp"
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir()
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self.builder.directory))
         started = time.monotonic()
         try:
@@ -213,6 +217,7 @@ class _Step:
             return self.builder.artifacts.put(built, made) if errors or not error else built
         finally:
             shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _compiler(self) -> str:
         recorded = "" if self.given.error else recorded_compiler(self.place.out)
@@ -261,6 +266,7 @@ class _Step:
             *targets,
         ]
         env = {key: os.environ[key] for key in _KEPT_ENV if key in os.environ}
+        env["TMPDIR"] = str(self.scratch)
         env |= reproducible.ENVIRONMENT | process.mark(self.builder.directory) | self._cache()
         with self.log.open("ab") as log:
             status = process.run(command, log, env=env, cwd=self.place.source, cancel=self.cancel)

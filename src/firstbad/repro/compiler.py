@@ -2,12 +2,11 @@
 
 import os
 import re
-import tempfile
-from pathlib import Path
 
 from firstbad.errors import NotFoundError, UserError
 from firstbad.repro.process import run_bounded
 from firstbad.repro.targets import Target
+from firstbad.scratch import scratch
 
 # -w: reproducers are machine-written, their warnings tell nobody anything. Linked statically: the guest has
 # no C library. Low optimisation: nearest to how they were run when they were found.
@@ -27,14 +26,12 @@ def compile_c(source: bytes, name: str, target: Target, compiler: str) -> bytes:
     Raises UserError with line and first error when it does not compile, or when there is no static C library;
     NotFoundError when there is no compiler; InfrastructureError when it takes more than 120 s.
     """
-    with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
-        program = Path(scratch) / "program"
+    with scratch() as place:
+        program = place / "program"
         command = [compiler, *target.flags, *FLAGS, "-x", "c", "-", "-o", str(program)]
-        environment = {**os.environ, "LC_ALL": "C"}  # error lines are read below
+        environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(place)}  # error lines are read below
         try:
-            status, messages = run_bounded(
-                command, Path(scratch), SECONDS, "a reproducer", env=environment, data=source
-            )
+            status, messages = run_bounded(command, place, SECONDS, "a reproducer", env=environment, data=source)
         except FileNotFoundError as error:
             install = f"apt-get install {target.packages()}"
             raise NotFoundError(f"{compiler}: no such compiler; on Debian: {install}") from error

@@ -1,8 +1,6 @@
 """From what a person names (a C file, a syz program, a script, a program) to what a machine can run."""
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -17,6 +15,7 @@ from firstbad.repro.compiler import FLAGS, compile_c
 from firstbad.repro.options import Options, read_options
 from firstbad.repro.syzkaller import build_syzkaller
 from firstbad.repro.targets import Target, find_target
+from firstbad.scratch import write_whole
 
 Kind = Literal["c", "program", "syz", "shell"]
 PROGRAM = "reproducer"
@@ -162,7 +161,7 @@ class _Making:
     def _keep(self, key: str, data: bytes) -> Path:
         kept = self._path(key)
         if not kept.exists():
-            _write_whole(kept, data)
+            write_whole(kept, data, 0o755)
         return kept
 
 
@@ -187,15 +186,3 @@ def _read(source: Path) -> bytes:
         return source.read_bytes()
     except OSError as error:
         raise UserError(f"{source}: can't be read: {error.strerror}") from error
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o755)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

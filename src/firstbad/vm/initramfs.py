@@ -4,11 +4,11 @@ import gzip
 import hashlib
 import os
 import subprocess
-import tempfile
 from importlib import resources
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError, UserError
+from firstbad.scratch import scratch, write_whole
 from firstbad.vm import cpio
 from firstbad.vm.architecture import Architecture, architecture
 
@@ -33,7 +33,7 @@ def build_initramfs(directory: Path, *, arch: str = "x86_64", compiler: str = ""
     path = directory / f"initramfs-{digest.hexdigest()[:16]}.cpio.gz"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, pack(_compile(sources, compiler, _package(machine, compiler))))
+        write_whole(path, pack(_compile(sources, compiler, _package(machine, compiler))))
     return path
 
 
@@ -55,13 +55,16 @@ def _package(machine: Architecture, compiler: str) -> str:
 
 
 def _compile(sources: dict[str, bytes], compiler: str, package: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
-        program = Path(scratch) / "init"
+    with scratch() as place:
+        program = place / "init"
         for name, source in sources.items():
-            Path(scratch, name).write_bytes(source)
+            (place / name).write_bytes(source)
         command = [compiler, *_FLAGS, _SOURCES[0], "-o", str(program)]
         try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, cwd=scratch)
+            env = {**os.environ, "TMPDIR": str(place)}
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, cwd=place, env=env
+            )
         except FileNotFoundError as error:
             reason = f"no such compiler; the guest's init needs one: on Debian: apt-get install {package}"
             raise UserError(f"{compiler}: {reason}") from error
@@ -79,14 +82,3 @@ def _failure(compiler: str, package: str, messages: str) -> Exception:
         return UserError(f"no static C library for the guest's init; on Debian: apt-get install {package}")
     lines = [line for line in messages.splitlines() if "error" in line] or messages.splitlines() or ["?"]
     return InfrastructureError(f"{compiler} can't compile the guest's init: {lines[0]}")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

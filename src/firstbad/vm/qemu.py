@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.payload import Payload
+from firstbad.scratch import scratch
 from firstbad.vm.architecture import architecture, qemu_command
 from firstbad.vm.keep import Keeper, keeper
 from firstbad.vm.limits import Acceleration, MachineConfig, Snapshot
@@ -73,8 +73,8 @@ def started(
             inherited.append(answers)
         numbers = [*(end.fileno() for end in inherited), *([saved] if saved is not None else [])]
         if uml:
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="firstbad-", ignore_cleanup_errors=True))
-            command = uml_command(kernel, initramfs, config, theirs.fileno(), Path(scratch))
+            place = stack.enter_context(scratch())
+            command = uml_command(kernel, initramfs, config, theirs.fileno(), place)
         else:
             stub_number = stub.fileno() if stub is not None else None
             command = qemu_command(

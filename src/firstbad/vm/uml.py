@@ -4,12 +4,12 @@ It is no wall against a hostile guest as QEMU is: its programs are this user's p
 namespaces: when the kernel's process ends, whatever it traced ends too, instead of running on as a host program.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from firstbad.payload import DIRECTORY, Payload
+from firstbad.scratch import scratch
 from firstbad.vm import cpio
 from firstbad.vm.architecture import architecture
 from firstbad.vm.limits import MachineConfig
@@ -26,10 +26,10 @@ FAULTS = (b"ptrace set fp regs failed", b"ptrace set regs failed", b"check_ptrac
 is too small for CPUs with AMX (errno = 14)."""
 
 
-def uml_command(kernel: Path, initramfs: Path, config: MachineConfig, control: int, scratch: Path) -> list[str]:
+def uml_command(kernel: Path, initramfs: Path, config: MachineConfig, control: int, place: Path) -> list[str]:
     """The command line: console on stdout, control channel on the inherited socket ``control`` (its number).
 
-    ``scratch`` is a directory for what it leaves behind. Processors beyond the first are not to be had.
+    ``place`` is a directory for what it leaves behind. Processors beyond the first are not to be had.
     """
     return [
         *("setpriv", "--pdeathsig", "KILL", "--"),
@@ -39,7 +39,7 @@ def uml_command(kernel: Path, initramfs: Path, config: MachineConfig, control: i
         str(kernel.absolute()),
         f"mem={config.memory_mb}M",
         f"initrd={initramfs.absolute()}",
-        f"uml_dir={scratch}/",
+        f"uml_dir={place}/",
         "noreboot",
         *("con0=null,fd:1", "con=null", f"ssl0=fd:{control}", "ssl=null"),
         f"firstbad.port={LINE}",
@@ -65,8 +65,8 @@ def packed(initramfs: Path, payload: Payload) -> Iterator[tuple[Path, Payload]]:
     ]
     entries += [cpio.executable(file.path[1:], file.data, file.mode & 0o7777) for file in payload.files]
     first = initramfs.read_bytes()
-    with tempfile.TemporaryDirectory(prefix="firstbad-") as scratch:
-        both = Path(scratch) / "initramfs"
+    with scratch() as place:
+        both = place / "initramfs"
         # An archive after another one begins at a multiple of 4 bytes (init/initramfs.c, unpack_to_rootfs).
         both.write_bytes(first + b"\0" * (-len(first) % 4) + cpio.archive(entries))
         yield both, rest

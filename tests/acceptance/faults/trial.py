@@ -123,7 +123,7 @@ def _sessions(scenario: Scenario, box: Path, faults: list[Fault], says: list[str
         if fault:
             told.hit |= ended.hit or fault.point is None
             told.what.append(ended.what)
-            if how == "could not" and not re.search(says[number], ended.err):
+            if how == "could not" and not re.search(says[number], ended.err, re.IGNORECASE):
                 told.wrong.append(f"the error does not say why: {ended.err.strip()[-300:]}")
             offset = ended.offset
             try:
