@@ -76,7 +76,7 @@ class RoughWorld(World):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
         self._usual = scenario.lab
-        self._batches, self._mood = 0, 1.0
+        self._batches, self._first, self._mood = 0, 1, 1.0
 
     def batch(
         self, commit: str, runs: int, seconds: float | None = None, until: Until = lambda _: False
@@ -85,10 +85,12 @@ class RoughWorld(World):
         burst = np.random.default_rng([self._seed, 2, int(self.clock // 3600)]).random() < 0.15
         self._lab = replace(self._usual, infra_rate=0.4 if burst else self._usual.infra_rate)
         self._batches += 1
+        self._first = self.runs + 1
         return super().batch(commit, runs, seconds, until)
 
     def _run(self, index: int, ordinal: int, now: float, length: float) -> "_Run":
-        boot = ordinal % self.machines + self.machines * (ordinal // (RUNS_OF_A_BOOT * self.machines))
+        number = ordinal - self._first
+        boot = number % self.machines + self.machines * (number // (RUNS_OF_A_BOOT * self.machines))
         draw = np.random.default_rng([self._seed, 3, self._batches, boot])
         self._mood = float(draw.choice([0.6, 1.0, 1.4]))
         return super()._run(index, ordinal, now, length)

@@ -95,8 +95,10 @@ class Lab:
         """The revision whose kernel is in the store: a fresh build puts the right one there."""
         return commit if commit in self.fresh else self.stale.get(commit, commit)
 
-    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> list[Future[Built]]:
+        """All that is named is built at once."""
         self.named.append([(request.commit, chance) for request, chance in requests])
+        return [self.build(request) for request, _ in requests]
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         self.before_run()

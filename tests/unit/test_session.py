@@ -14,7 +14,7 @@ from firstbad.home import Home
 from firstbad.job import Job, make_job
 from firstbad.report import read_log, write
 from firstbad.session import Bisection, bisection_log, find_question
-from firstbad.session.bisection import INFRA_LIMIT
+from firstbad.session.pool import INFRA_LIMIT
 from firstbad.store import Store
 from firstbad.vm import MachineRun
 
@@ -93,10 +93,10 @@ def test_idle_builders_are_told_what_will_probably_be_asked_for(history, place, 
     for before, step in zip(lab.named, steps[1:], strict=False):
         asked |= {commit for commit, _ in before}
         told += step["commit"] in asked
-        assert len(before) <= 7
+        assert len(before) <= 8
         assert all(0 < chance <= 1 for _, chance in before)
     assert asked
-    assert len(set(lab.builds)) == len(lab.builds) == len(set(built)), "being told builds nothing by itself"
+    assert len(set(lab.builds)) == len(lab.builds) > len(set(built))
     assert told >= 2
 
 

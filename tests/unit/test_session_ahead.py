@@ -46,7 +46,7 @@ def after(session, step: Step, outcome: str) -> str:
 def test_the_next_step_of_each_outcome_comes_before_what_follows_those(session):
     step = session.decider.propose(session.state)
     found = list(islice(session.decider.ahead(session.state, step), 6))
-    ahead, chances = [commit for commit, _ in found], [chance for _, chance in found]
+    ahead, chances = [one.commit for one, _ in found], [chance for _, chance in found]
     assert len(set(ahead)) == 6
     assert chances == sorted(chances, reverse=True)
     assert chances[0] + chances[1] == pytest.approx(1)

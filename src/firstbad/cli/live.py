@@ -53,7 +53,7 @@ class PlainView:
             what = f"does not build: {fact['error']}" if fact["error"] else f"built in {fact['seconds']:.1f} s"
             self._line(f"{fact['commit'][:12]} {'known: ' if fact['cached'] else ''}{what}")
         elif event.kind == "mark":
-            test = state.tests[-1]
+            test = state.test_of(event.data)
             self._line(
                 f"{test.commit[:12]} {verdict_of(test):4} {test.data['phase']:8} {outcomes(test):24} "
                 f"{test.data['title'][:60]}"

@@ -52,9 +52,9 @@ class Engine(Protocol):
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run."""
 
-    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
-        """Builds that are likely to be asked for next, each with its chance, for builders that have nothing else to do;
-        those that were named before and are not any more are given up."""
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> list[Future[Built]]:
+        """Builds that are likely to be needed, each with the chance of that (1: it is), the first ones first; those
+        that were named before, are not any more and are under way are given up. Engines with one builder do nothing."""
 
     def close(self) -> None:
         """End everything that is under way and leave nothing behind."""

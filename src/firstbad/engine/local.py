@@ -61,8 +61,9 @@ class LocalEngine:
         repo, spec = Repo(request.repo), spec_for(request, self._spec, self.reproducer)
         return self._builds.submit(self._builder.build, repo, request.commit, spec, self._cancel, request.fresh)
 
-    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> list[Future[Built]]:
         """Nothing: the one builder has what the session waits for, and beside runs it would change how they end."""
+        return []
 
     def run(self, request: RunRequest) -> Future[MachineRun]:
         """One boot, one run; the first call finds out whether KVM works here."""

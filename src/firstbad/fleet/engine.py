@@ -51,7 +51,9 @@ class FleetEngine:
         self._offers, slots = frozenset(found["offers"]), found["slots"]
         self.machines, self.builders = max(1, min(slots["machine"], MOST)), max(1, min(slots["build"], MOST))
         self.acceleration: Acceleration | None = None
-        self._waiters = ThreadPoolExecutor(self.machines + self.builders, "fleet")
+        # Some builds that were given up may yet have to be heard of.
+        self._waiters = ThreadPoolExecutor(self.machines + 2 * self.builders + 1, "fleet")
+        self._ahead: dict[str, Future[Built]] = {}
         self._lock = threading.Lock()
         self._parcels: dict[str, Parcel] = {}
         self._makers: dict[str, str] = {}  # hosts by the orders that they did
@@ -71,28 +73,44 @@ class FleetEngine:
         self.link.close()
         self._waiters.shutdown(wait=True, cancel_futures=True)
 
-    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> None:
-        """See `engine.Engine`: hosts do these when nobody waits for anything."""
-        self.link.ahead([(self._order(request), self._task(request, chance)) for request, chance in requests])
+    def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> list[Future[Built]]:
+        """See `engine.Engine`: what is not sure to be needed hosts do when nobody waits for anything."""
+        orders = [(self._order(request), self._task(request, chance)) for request, chance in requests]
+        before, self._ahead = self._ahead, {}
+        for (order, task), answer in zip(orders, self.link.ahead(orders), strict=True):
+            known = before.get(order.id)
+            reuse = known is not None and not (known.done() and (known.cancelled() or known.exception()))
+            self._ahead[order.id] = known if known and reuse else self._waiters.submit(self._taken, order, task, answer)
+        return [self._ahead[order.id] for order, _ in orders]
 
     # Builds.
 
     def _build(self, request: BuildRequest) -> Built:
         order, task = self._order(request), self._task(request, 1.0)
         maker = self._maker(request) if request.fresh else ""
+        avoid = [maker] if maker else []
+        built, answer = self._honest(order, task, self.link.do(order, task, avoid), avoid)
+        return self._arbitrated(request, order, task, built, answer) if request.fresh else built
+
+    def _taken(self, order: BuildOrder, task: dict[str, Any], answer: Future[Answer]) -> Built:
+        return self._honest(order, task, answer, [])[0]
+
+    def _honest(
+        self, order: BuildOrder, task: dict[str, Any], future: Future[Answer], avoid: Sequence[str]
+    ) -> tuple[Built, Answer]:
+        """A build that is what it is said to be, and who made it; ``future``: the first answer."""
         for _ in range(LIARS):
-            answer = self._waited(self.link.do(order, task, [maker] if maker else []))
+            answer = self._waited(future)
             try:
                 built = self._received(answer.value)
             except SpoiledError as error:
-                self.link.accuse(answer.host, f"{request.commit[:12]}: {error}")
+                self.link.accuse(answer.host, f"{order.commit[:12]}: {error}")
+                future = self.link.do(order, task, avoid)
                 continue
-            if request.fresh:
-                built = self._arbitrated(request, order, task, built, answer)
             with self._lock:
                 self._makers[order.id] = answer.host
-            return built
-        raise InfrastructureError(f"{LIARS} hosts of the fleet sent spoiled builds of {request.commit[:12]}")
+            return built, answer
+        raise InfrastructureError(f"{LIARS} hosts of the fleet sent spoiled builds of {order.commit[:12]}")
 
     def _received(self, parcel: Parcel | MachineRun | None) -> Built:
         """The build, here, after it was looked at. Raises SpoiledError."""

@@ -63,6 +63,7 @@ class Hub:
         self.schedule = Schedule()
         self.wanted: dict[str, Wanted] = {}
         self.heard: dict[str, float] = {}
+        self.turns: dict[str, int] = {}  # by session
         self.addresses: dict[str, str] = {}
         self._gone: dict[str, asyncio.Event] = {}
         self._tries = 0
@@ -116,20 +117,30 @@ class Hub:
         slots = {kind: sum(member.host.slots.get(kind, 0) for member in members) for kind in ("build", "machine")}
         return {"offers": offers, "slots": slots, "hosts": len(members)}
 
-    async def _do(self, session: str, order: bytes, task: dict[str, Any], avoid: list[str]) -> dict[str, Any]:
+    async def _do(
+        self, session: str, order: bytes, task: dict[str, Any], avoid: list[str], ahead: int = 0
+    ) -> dict[str, Any]:
+        """``ahead``: the turn in which a session named it among what is likely, and that may be taken back; 0: it was
+        not."""
+        self.turns[session] = max(ahead, self.turns.get(session, 0))
         wanted = self._ask(unpack(order), task, avoid)
-        wanted.sessions.add(session)
+        (wanted.ahead if ahead else wanted.sessions).add(session)
         self._turn()
         answer = await asyncio.shield(wanted.answer)
         return {"answer": pack(answer)}
 
-    async def _ahead(self, session: str, orders: list[tuple[bytes, dict[str, Any]]]) -> bool:
-        """Orders that a session may give next; of those that it named before, the others are no longer wanted."""
+    async def _ahead(self, session: str, orders: list[tuple[bytes, dict[str, Any]]], turn: int) -> bool:
+        """Orders that a session is likely to want, and waits for by words of their own; of those that it named before,
+        the others are no longer wanted. ``turn``: how often it said this; words may overtake each other."""
+        if turn < self.turns.get(session, 0):
+            return True
+        self.turns[session] = turn
         named = set()
-        for order, task in orders:
-            wanted = self._ask(unpack(order), task, [])
-            wanted.ahead.add(session)
-            named.add(wanted.order.id)
+        for packed, task in orders:
+            order = unpack(packed)
+            named.add(order.id)
+            if order.id in self.wanted:
+                self._ask(order, task, [])
         for wanted in list(self.wanted.values()):
             if session in wanted.ahead and wanted.order.id not in named:
                 wanted.ahead.discard(session)
@@ -139,6 +150,7 @@ class Hub:
 
     async def _bye(self, session: str) -> bool:
         self.heard.pop(session, None)
+        self.turns.pop(session, None)
         for wanted in list(self.wanted.values()):
             wanted.sessions.discard(session)
             wanted.ahead.discard(session)
@@ -160,6 +172,8 @@ class Hub:
         if wanted is None:
             future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             wanted = self.wanted[order.id] = Wanted(order, made, time.monotonic(), future)
+        if made.urgency > wanted.task.urgency:
+            wanted.task = made
         # Another host is better, but none is no reason not to do it.
         others = any(self._can(name, made) for name in self.schedule.members if name not in avoid)
         self.schedule.add(made, avoid if others else ())
@@ -257,7 +271,7 @@ class Hub:
             for session in [one for one, heard in self.heard.items() if now - heard > SILENCE]:
                 await self._bye(session)
             for wanted in list(self.wanted.values()):
-                if now - wanted.since > HOPE and wanted.sessions and not self._able(wanted.task):
+                if now - wanted.since > HOPE and not self._able(wanted.task):
                     lacks = ", ".join(sorted(wanted.task.needs)) or "a slot"
                     self._end(wanted, Answer("wrong", why=f"no host of the fleet has what this needs: {lacks}"))
             self._turn()

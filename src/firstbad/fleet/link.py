@@ -28,6 +28,8 @@ class Link:
         self._security = security
         self._loop = asyncio.new_event_loop()
         self._closed = threading.Event()
+        self._ahead: dict[str, Future[Answer]] = {}
+        self._turn = 0  # how often it was said what is likely
         self._thread = threading.Thread(target=self._loop.run_forever, name="fleet", daemon=True)
         self._thread.start()
         self._submit(self._alive())
@@ -41,10 +43,19 @@ class Link:
         """Have an order done; ``task``: further fields of `fleet.tasks.Task`. The future raises InfrastructureError."""
         return self._submit(self._do(order, task, list(avoid)))
 
-    def ahead(self, orders: Sequence[tuple[Order, dict[str, Any]]]) -> None:
-        """Say which orders are likely to be given next; those that were said before are taken back."""
+    def ahead(self, orders: Sequence[tuple[Order, dict[str, Any]]]) -> list[Future[Answer]]:
+        """Say which orders are likely to be given, with further fields of `fleet.tasks.Task`; those that were said
+        before, and are not any more, are taken back, and their futures are cancelled."""
+        self._turn += 1
         packed = [(pack(order), task) for order, task in orders]
-        self._submit(self._say("ahead", orders=packed))
+        before, self._ahead = self._ahead, {}
+        for order, task in orders:
+            known = before.pop(order.id, None)
+            self._ahead[order.id] = known or self._submit(self._do(order, task, [], self._turn))
+        for future in before.values():
+            future.cancel()
+        self._submit(self._say("ahead", orders=packed, turn=self._turn))
+        return [self._ahead[order.id] for order, _ in orders]
 
     def accuse(self, host: str, why: str) -> None:
         """Say that a host lies."""
@@ -73,10 +84,14 @@ class Link:
     def _submit(self, work: Any) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    async def _do(self, order: Order, task: dict[str, Any], avoid: list[str]) -> Answer:
-        reply = await self._say("do", order=pack(order), task=task, avoid=avoid)
-        answer: Answer = unpack(reply["answer"])
-        return answer
+    async def _do(self, order: Order, task: dict[str, Any], avoid: list[str], ahead: int = 0) -> Answer:
+        """``ahead``: in which turn it was said to be likely; until that is taken back here, nobody else does."""
+        while True:
+            reply = await self._say("do", order=pack(order), task=task, avoid=avoid, ahead=ahead)
+            answer: Answer = unpack(reply["answer"])
+            if not (ahead and answer.status == "withdrawn"):
+                return answer
+            await asyncio.sleep(PAUSE)
 
     async def _say(self, word: str, **words: Any) -> Any:
         """Say it until the hub has answered. Saying it twice makes no difference."""

@@ -1,7 +1,7 @@
-"""What to build before it is asked for: the revisions that the next tests are likely to want."""
+"""What is likely to be asked for next, thought through before it is asked."""
 
 import heapq
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 
@@ -14,11 +14,10 @@ _LOOKS = 40  # outcomes that are thought through; each takes as long as the choi
 _Path = tuple[tuple[int, Evidence], ...]
 
 
-def wanted(
-    belief: Belief, first: Step, index: Callable[[str], int], then: Callable[[], Step | None], known: Container[str]
-) -> Iterator[tuple[str, float]]:
-    """Commits that are not ``known`` (built), each with the chance that it will be wanted, the more probable first,
-    ``first``'s own left out.
+def likely(
+    belief: Belief, first: Step, index: Callable[[str], int], then: Callable[[], Step | None]
+) -> Iterator[tuple[Step, float]]:
+    """Steps at other revisions than ``first``'s, each with the chance that it will be taken, the more probable first.
 
     The tree of outcomes is walked best first: a step crashes or comes out clean, ``then`` says what would be asked next
     if ``belief`` had seen that (None: nothing), and so on. ``index`` is a commit's in the belief's range.
@@ -30,8 +29,8 @@ def wanted(
         if not paths:
             return
         chance, _, path, step = heapq.heappop(paths)
-        if step.commit not in met and step.commit not in known:
-            yield step.commit, -chance
+        if step.commit not in met:
+            yield step, -chance
         met.add(step.commit)
         for share, told in _outcomes(belief, step, index(step.commit), path):
             if -chance * share < LEAST:
@@ -46,7 +45,7 @@ def _outcomes(belief: Belief, step: Step, at: int, path: _Path) -> list[tuple[fl
     """The two ends of a step, with their chances, as what would be known then."""
     with _supposed(belief, path):
         seen = belief.evidence(at)
-        crash = float(step.data.get("p_crash", belief.p_bug(at)))
+        crash = float(step.data["p_crash"] if "p_crash" in step.data else belief.p_bug(at))
     before = tuple(pair for pair in path if pair[0] != at)
     shown = ((crash, Evidence(crashes=1)), (1.0 - crash, Evidence(clean=step.runs)))
     return [(share, (*before, (at, seen.plus(evidence)))) for share, evidence in shown]

@@ -25,6 +25,7 @@ from firstbad.kernel.minimize import Candidate, Plan
 from firstbad.kernel.slices import Enough
 from firstbad.kernel.tree_options import options_of_files, read_kconfig
 from firstbad.session.outcome import Run, run_event
+from firstbad.session.pool import Batch, make_runs
 from firstbad.session.state import Tally, Trial, build_event
 from firstbad.vm import MachineRun
 
@@ -199,9 +200,9 @@ class ConfigSearch:
         def enough(_: Run) -> bool:
             return trial.tally.boots is False or trial.tally.drowned or holds(trial.tally, self.original)
 
-        console = f"{self.start[:12]}-{trial.digest[:8]}"
+        batch = Batch(built, f"{self.start[:12]}-{trial.digest[:8]}", self.session.machine(), judged)
         while wanted := runs_wanted(trial.tally, self.original):
-            self.session.batch(built, console, trial.tally.total, wanted, judged, enough)
+            make_runs(self.session, batch, trial.tally.total, wanted, enough)
 
     def _made(self, request: BuildRequest) -> Built:
         return self.session.make(request)

@@ -12,7 +12,7 @@ from firstbad.history.base import History
 from firstbad.inference import Costs, Model, answer, needs_confirmation, next_test, smallest_set
 from firstbad.inference.answer import Answer
 from firstbad.inference.choice import Test
-from firstbad.session.ahead import wanted
+from firstbad.session.ahead import likely
 from firstbad.session.question import Question
 from firstbad.session.sketch import sketch
 from firstbad.session.state import State
@@ -53,13 +53,30 @@ class Decider:
         edge = self._base(state) or self._head(state) if fix else self._goods(state)
         return edge or self._search(state, self._view(state))
 
-    def ahead(self, state: State, step: Step) -> Iterator[tuple[str, float]]:
-        """Revisions that are not built and likely to be asked for after ``step``, each with the chance of that, the
-        more probable first."""
-        if step.phase not in ("search", "release", "confirm"):
-            return iter(())
+    def ahead(self, state: State, step: Step) -> Iterator[tuple[Step, float]]:
+        """Steps at other revisions that are likely to be taken after ``step``, each with the chance of that, the more
+        probable first. While the start commit is tested it is taken for granted that it crashes."""
+        if step.phase not in ("initial", "search", "release", "confirm"):
+            return
         view = self._view(state)
-        return wanted(view.belief, step, view.range.index.__getitem__, lambda: self._next(state, view), state.builds)
+        if step.phase == "initial":
+            first = self._first(state, view)
+            if first is None:
+                return
+            yield first, 1.0
+            step = first
+        if step.commit in view.range.index:
+            yield from likely(view.belief, step, view.range.index.__getitem__, lambda: self._next(state, view))
+
+    def _first(self, state: State, view: View) -> Step | None:
+        """The first step of the search, or at an end of the range, as far as that can be told."""
+        try:
+            fix = self.question.kind == "fix"
+            edge = self._base(state) or self._head(state) if fix else self._goods(state)
+            first = edge or self._search(state, view)
+        except BisectionError:
+            return None
+        return first if isinstance(first, Step) else None
 
     def _next(self, state: State, view: View) -> Step | None:
         try:

@@ -263,6 +263,8 @@ class _Renderer:
 def _blocks(tests: Sequence[Test]) -> list[_Block]:
     blocks: list[_Block] = []
     for test in tests:
+        if test is not tests[-1] and not (test.runs or test.mark or test.same_as):
+            continue  # a session that was killed had only just begun it, beside others
         if blocks and blocks[-1].data["commit"] == test.commit and blocks[-1].tests[0].told == test.told:
             blocks[-1].tests.append(test)
         else:

@@ -61,7 +61,9 @@ def _replayed(
         apply(state, event, job.title)
         if event.seq in wanted:
             view = decider.view(state)
-            seen.append((len(state.tests) - 1, view.belief.posterior, str(event.data["commit"])))
+            meant = state.test_of(event.data)
+            number = next(i for i, test in enumerate(state.tests) if test is meant)
+            seen.append((number, view.belief.posterior, str(event.data["commit"])))
     return _drawn(view, seen, state) if view is not None else (None, {})
 
 

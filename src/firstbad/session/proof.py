@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstbad.history.git import Commit
 from firstbad.session.outcome import Run, run_event
+from firstbad.session.pool import Batch, make_runs
 from firstbad.session.rate import CrashRate, percent, seen_at
 from firstbad.session.state import Tally, Trial, build_event
 from firstbad.vm import MachineRun
@@ -73,8 +74,8 @@ class Proof:
 
         console = f"{self.start[:12]}-{self._what()}-{self.culprit.hash[:8]}"
         while (runs := wanted()) > 0:
-            machine = self.session.machine(seconds)
-            self.session.batch(built, console, proof.tally.total, runs, judged, lambda _: wanted() <= 0, machine)
+            batch = Batch(built, console, self.session.machine(seconds), judged)
+            make_runs(self.session, batch, proof.tally.total, runs, lambda _: wanted() <= 0)
 
     def _verdict(self, tally: Tally, rate: CrashRate) -> dict[str, Any]:
         how = "with the fix" if self.fix else "with the culprit reverted"

@@ -73,12 +73,15 @@ def drawn(events: Sequence[Event]) -> tuple[Belief | None, dict[int, Strip]]:
 
     The last one's frame is that of all. None where no event holds any; what is of another range is left out.
     """
-    number, seen = -1, list[tuple[int, Mapping[str, Any]]]()
+    tests, seen = list[str](), list[tuple[int, Mapping[str, Any]]]()
     for event in events:
         if event.kind == "test":
-            number += 1
+            tests.append(event.data.get("commit", ""))
         elif event.kind == "mark" and "sketch" in event.data:
-            seen.append((number, event.data))
+            # Several tests may have been open; the last one of the commit is meant.
+            commit = event.data.get("commit", "")
+            back = tests[::-1].index(commit) if commit in tests else 0
+            seen.append((len(tests) - 1 - back, event.data))
     if not seen:
         return None, {}
     last = seen[-1][1]["sketch"]

@@ -249,6 +249,11 @@ class State:
         """The test that an event's data is about: the last one of its commit, for several may be under way."""
         return next((test for test in reversed(self.tests) if test.commit == data["commit"]), self.tests[-1])
 
+    def is_open(self, commit: str) -> bool:
+        """Whether the last test of a revision has not ended."""
+        last = next((test for test in reversed(self.tests) if test.commit == commit), None)
+        return last is not None and last.mark is None and not last.void
+
     def tally(self, commit: str) -> Tally:
         """Counts of a revision; zeros when it was never run."""
         return self.tallies.get(commit, Tally())

@@ -66,7 +66,7 @@ class Work:
         self.job = stored.job
         self.events = store.events(number)
         self.state: State = fold(self.events, self.job.title)
-        self._heard = self.events[-1].seq if self.events else -1
+        self._heard = self.recorded = self.events[-1].seq if self.events else -1
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -89,7 +89,7 @@ class Work:
         since = [event for event in self.store.events(self.number, self._heard) if event.kind == "opinion"]
         for event in since:
             apply(self.state, event, self.job.title)
-            self._heard = event.seq
+            self._heard = self.recorded = event.seq
             self.observer.event(event, self.state)
         return bool(since)
 
@@ -99,6 +99,7 @@ class Work:
         if event.seq == self._heard + 1:  # else somebody said something in between, which is yet to be heard
             self._heard = event.seq
         apply(self.state, event, self.job.title)
+        self.recorded = event.seq
         self.observer.event(event, self.state)
         return event
 

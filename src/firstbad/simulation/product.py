@@ -1,17 +1,17 @@
 """The product's own policy: the decisions, the state and the attribution of crashes that drive real kernels, driven
 through a simulated lab."""
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 from firstbad.crash import Report
 from firstbad.crash.formats import type_of
 from firstbad.errors import BisectionError, InfrastructureError
-from firstbad.session.bisection import INFRA_LIMIT
 from firstbad.session.decide import Decider
 from firstbad.session.outcome import Run, judge_report, to_event
+from firstbad.session.pool import INFRA_LIMIT
 from firstbad.session.question import Question
+from firstbad.session.several import Said, Several
 from firstbad.session.state import State, apply, fold
 from firstbad.session.steps import Finish, Means, Step
 from firstbad.simulation.result import Result, Status
@@ -49,8 +49,8 @@ class _Session:
         means = Means(world.machines, world.run_seconds, True, lambda _: compiled, self._under_way)
         self.decider = Decider(task.history, question, means)
         self.state: State = fold([])
-        self.number = 0
-        self.started: set[str] = set()  # speculative builds
+        self.number = self.infra = 0
+        self.started: set[str] = set()  # builds that were not given up, with several builders
         self.start_seconds: float | None = None
         self.search_seconds: float | None = None
 
@@ -59,7 +59,7 @@ class _Session:
         for given in self.task.evidence:
             self._record("test", {"commit": given.commit, "phase": "evidence", "title": given.commit})
             for one in given.runs:
-                self._run(given.commit, RunFact(one.outcome, one.title), None)
+                self._run(given.commit, RunFact(one.outcome, one.title), given=True)
             self._record("mark", {"commit": given.commit, "verdict": "evidence"})
         self._learn_bug()
         try:
@@ -72,13 +72,21 @@ class _Session:
             return self._result(self.decider.so_far(self.state))
 
     def _loop(self) -> Finish:
-        for _ in range(_MOST_STEPS):
+        several = Several(_Floor(self), lambda step: self.decider.ahead(self.state, step))
+        for _ in range(_MOST_STEPS * self.world.builders):
             self._check_budget()
             step = self.decider.propose(self.state)
             self._clock(step)
             if isinstance(step, Finish):
-                return step
-            self._evaluate(step)
+                if not several.drain():
+                    return step
+            elif self.world.builders == 1:
+                self._evaluate(step)
+            elif step.phase != "initial":
+                several.advance(step)
+            elif not several.drain():
+                several.prepare(step)
+                self._evaluate(step)
         raise BisectionError(f"no answer after {_MOST_STEPS} steps")
 
     def _clock(self, step: Step | Finish) -> None:
@@ -96,10 +104,16 @@ class _Session:
             raise _Budget
 
     def _evaluate(self, step: Step) -> None:
-        last = self.state.tests[-1] if self.state.tests else None
+        self.world.build(step.commit)
+        if self.open(step):
+            self._run_batch(step)
+            self.close(step)
+
+    def open(self, step: Step) -> bool:
+        """A test of a revision that is built begins; False where it has ended already."""
+        last = self.state.test_of({"commit": step.commit}) if self.state.tests else None
         if last is None or last.mark is not None or last.commit != step.commit:
             self._record("test", {"commit": step.commit, "phase": step.phase, "title": step.commit, **step.data})
-        self._start_builds(step)
         built = self.world.build(step.commit)
         if step.commit not in self.state.builds:
             self._record(
@@ -119,67 +133,55 @@ class _Session:
         if twin and step.phase == "search" and not known and not self.state.tally(step.commit).total:
             self._record("same", {"commit": step.commit, "as": twin})
         elif not built.error:
-            self._run_batch(step)
+            return True
+        self.close(step)
+        return False
+
+    def close(self, step: Step) -> None:
+        """A test has ended."""
         self._record("mark", {"commit": step.commit, **self.decider.judge(self.state, step)})
 
-    def _start_builds(self, step: Step) -> None:
-        """Begin the build, and with the other builders those that the next steps are likely to want. A build that no
-        longer is gives way."""
-        world = self.world
-        if world.builders == 1:
-            return
-        missing = [] if world.built(step.commit) else [step.commit]
-        missing += islice(self._ahead(step), world.builders - len(missing))
-        pointless = [commit for commit in world.building() if commit not in missing]
-        for commit in missing:
-            if commit in world.building():
-                continue
-            if not world.idle_builders():
-                world.cancel_build(pointless.pop())
-            world.start_build(commit)
-            self.started.add(commit)
-
-    def _ahead(self, step: Step) -> Iterator[str]:
-        """Revisions that the next steps are likely to want and that are not built, as far as the session knows."""
-        return (commit for commit, _ in self.decider.ahead(self.state, step) if not self.world.built(commit))
-
     def _under_way(self) -> dict[str, float]:
-        """Speculative builds, and in how many seconds each is done."""
+        """Builds that no test asked for yet, and in how many seconds each is done."""
         building = self.world.building()
-        left = {commit: building.get(commit, self.world.clock) - self.world.clock for commit in self.started}
-        return {commit: seconds for commit, seconds in left.items() if self.world.built(commit) or commit in building}
+        return {commit: building.get(commit, self.world.clock) - self.world.clock for commit in self.started}
 
     def _run_batch(self, step: Step) -> None:
-        wanted, infra = step.runs, 0
+        wanted = step.runs
         while wanted > 0:
             facts = self.world.batch(step.commit, wanted, step.seconds, lambda facts: self._enough(step, facts))
             for fact in facts:
-                self._run(step.commit, fact, step.seconds)
-                infra = infra + 1 if fact.outcome == "infra" else 0
-                if infra >= INFRA_LIMIT:
-                    raise InfrastructureError(f"{infra} runs in a row failed: {fact.title}")
+                self.take(step.commit, fact)
             self._learn_bug()
             wanted = sum(fact.outcome in ("infra", "boot") for fact in facts)  # such a run said nothing of the bug
             if self._enough(step, facts) or step.commit in self.state.untestable():
                 return
             self._check_budget()
 
+    def take(self, commit: str, fact: RunFact) -> None:
+        """Record what a run of a test showed. Raises InfrastructureError where too many in a row failed."""
+        self._run(commit, fact)
+        self.infra = self.infra + 1 if fact.outcome == "infra" else 0
+        if self.infra >= INFRA_LIMIT:
+            raise InfrastructureError(f"{self.infra} runs in a row failed: {fact.title}")
+
     def _enough(self, step: Step, facts: Sequence[RunFact]) -> bool:
         if step.all_runs:
             return False
         bug = self.state.bug
         if facts[-1].outcome != "crash":
-            return any(self._is_bug(fact) for fact in facts)
-        return bug is None or self._is_bug(facts[-1]) or any(self._is_bug(fact) for fact in facts[:-1])
+            return any(self.is_bug(fact) for fact in facts)
+        return bug is None or self.is_bug(facts[-1]) or any(self.is_bug(fact) for fact in facts[:-1])
 
-    def _is_bug(self, fact: RunFact) -> bool:
+    def is_bug(self, fact: RunFact) -> bool:
+        """Whether a run showed the bug."""
         return fact.outcome == "crash" and judge_report(_report(fact), self.state.bug).outcome == "crash"
 
-    def _run(self, commit: str, fact: RunFact, seconds: float | None) -> None:
+    def _run(self, commit: str, fact: RunFact, given: bool = False) -> None:
         run = Run(fact.outcome, fact.title)
         if fact.outcome == "crash":
             run = judge_report(_report(fact), self.state.bug)
-        short = fact.cut or (seconds is not None and seconds < self.world.run_seconds)
+        short = fact.cut or (not given and fact.seconds < self.world.run_seconds)
         data = to_event(run) | {"commit": commit, "wall": fact.seconds, "ended": "finished"}
         data |= {"boot_seconds": fact.boot_seconds, "run_seconds": fact.seconds}
         if fact.outcome == "ok":
@@ -237,6 +239,64 @@ class _Session:
         if len(parents) != 1 or culprit not in builds or not builds[culprit].signature:
             return False
         return parents[0] in builds and builds[parents[0]].signature == builds[culprit].signature
+
+
+class _Floor:
+    """The simulated lab as `Several` sees it."""
+
+    def __init__(self, session: _Session) -> None:
+        self.session, self.world = session, session.world
+        self.builders = session.world.builders
+
+    def idle_machines(self) -> int:
+        """See `Several`, as the others."""
+        return self.world.idle_machines()
+
+    def built(self, commit: str) -> bool:
+        """Built, or tried."""
+        return self.world.built(commit)
+
+    def learned(self) -> int:
+        """Changes with every event."""
+        return self.session.number
+
+    def want(self, builds: Sequence[tuple[str, float]]) -> None:
+        """Begin builds; one that is no longer wanted gives way, where its builder is."""
+        world, wanted = self.world, [commit for commit, _ in builds]
+        pointless = [commit for commit in world.building() if commit not in wanted]
+        for commit in wanted:
+            if commit in world.building():
+                continue
+            if not world.idle_builders():
+                self.session.started.discard(pointless[-1])
+                world.cancel_build(pointless.pop())
+            world.start_build(commit)
+            self.session.started.add(commit)
+
+    def open(self, step: Step) -> int:
+        """Record test and build."""
+        return step.runs if self.session.open(step) else 0
+
+    def begin(self, step: Step) -> None:
+        """Begin a run, of this step's length."""
+        self.world.begin(step.commit, step.seconds)
+
+    def wait(self) -> list[tuple[str, Said]]:
+        """Let time pass; a crash ends the other runs of its revision, as it ends a batch."""
+        found: list[tuple[str, Said]] = []
+        ended = self.world.wait()
+        for commit in {commit for commit, fact in ended if self.session.is_bug(fact)}:
+            ended += [(commit, fact) for fact in self.world.cut(commit)]
+        for commit, fact in ended:
+            self.session.take(commit, fact)
+            over = self.session.is_bug(fact) or commit in self.session.state.untestable()
+            lost = fact.outcome in ("infra", "boot")
+            found.append((commit, "enough" if over else "nothing" if lost else "something"))
+        return found
+
+    def close(self, step: Step) -> None:
+        """Record the mark."""
+        self.session.close(step)
 
 
 def _report(fact: RunFact) -> Report:

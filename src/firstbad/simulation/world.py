@@ -58,6 +58,7 @@ class _Run:
     begin: float = field(compare=False)
     fact: RunFact = field(compare=False)
     reached: Reached = field(compare=False)  # what is shown if it ends clean
+    index: int = field(compare=False)
 
 
 @dataclass
@@ -89,6 +90,7 @@ class World:
         self._builders = [_Builder() for _ in range(lab.builders)]
         self._built: dict[str, tuple[float, Built, _Builder]] = {}
         self._draws: dict[int, np.random.Generator] = {}
+        self._under_way: list[_Run] = []
 
     def built(self, commit: str) -> bool:
         """Whether a build of the commit is there (a failed one too), so that asking for it costs nothing."""
@@ -141,29 +143,57 @@ class World:
         and cut, the others never begin. The clock stands at the end of the last run then. Raises ValueError for a
         commit that is not built.
         """
+        facts: list[RunFact] = []
+        begun, enough = 0, False
+        while not enough:
+            while begun < runs and self.idle_machines():
+                self.begin(commit, seconds)
+                begun += 1
+            ended = self.wait(builds=False)
+            if not ended:
+                break
+            for _, fact in ended:
+                facts.append(fact)
+                enough = enough or until(facts)
+        return facts + self.cut(commit)
+
+    def idle_machines(self) -> int:
+        """Machines with nothing to do."""
+        return self.machines - len(self._under_way)
+
+    def begin(self, commit: str, seconds: float | None = None) -> None:
+        """Begin one run at a built commit, see `batch`, and don't wait. Raises ValueError for a commit that is not
+        built."""
         if not self.built(commit) or self._built[commit][1].error:
             raise ValueError(f"{commit} is not built")
         length = self.run_seconds if seconds is None else min(seconds, self.run_seconds)
+        self.runs += 1
+        run = self._run(self._history.index[commit], self.runs, self.clock, length)
+        heapq.heappush(self._under_way, run)
+
+    def wait(self, builds: bool = True) -> list[tuple[str, RunFact]]:
+        """Let time pass until a run ends, or with ``builds`` a build; what all runs showed that end then, by commit.
+
+        Nothing where a build ended alone, or where nothing is under way.
+        """
+        moments = [run.end for run in self._under_way[:1]] + (list(self.building().values()) if builds else [])
+        if not moments:
+            return []
+        self.clock = max(self.clock, min(moments))
+        ended = []
+        while self._under_way and self._under_way[0].end <= self.clock:
+            run = heapq.heappop(self._under_way)
+            self.vm_seconds += run.end - run.begin
+            ended.append((self._history.names[run.index], run.fact))
+        return ended
+
+    def cut(self, commit: str) -> list[RunFact]:
+        """End the runs of a commit that are under way: they are clean, and cut."""
         index = self._history.index[commit]
-        under_way: list[_Run] = []
-        facts: list[RunFact] = []
-        begun, now, enough = 0, self.clock, False
-        while not enough:
-            while begun < runs and len(under_way) < self.machines:
-                heapq.heappush(under_way, self._run(index, begun, now, length))
-                begun += 1
-            if not under_way:
-                break
-            now = under_way[0].end
-            while under_way and under_way[0].end <= now:  # all that end at this moment
-                run = heapq.heappop(under_way)
-                self.vm_seconds += run.end - run.begin
-                facts.append(run.fact)
-                enough = enough or until(facts)
-        facts += [self._cut(run, now) for run in sorted(under_way)]
-        self.clock = now
-        self.runs += begun
-        return facts
+        mine = sorted(run for run in self._under_way if run.index == index)
+        self._under_way = [run for run in self._under_way if run.index != index]
+        heapq.heapify(self._under_way)
+        return [self._cut(run, self.clock) for run in mine]
 
     def _cut(self, run: "_Run", now: float) -> RunFact:
         elapsed = now - run.begin
@@ -177,7 +207,7 @@ class World:
         draws = self._draw(index).random(5 + 2 * len(self._lab.unrelated))
         reached = self._reached(index, float(draws[4]))
         fact = self._fact(index, length, draws, reached)
-        return _Run(now + fact.boot_seconds + fact.seconds, ordinal, now, fact, reached)
+        return _Run(now + fact.boot_seconds + fact.seconds, ordinal, now, fact, reached, index)
 
     def _fact(self, index: int, length: float, draws: Floats, reached: Reached) -> RunFact:
         lab = self._lab
