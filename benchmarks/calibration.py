@@ -1,6 +1,7 @@
 """When the search says p, is it right p of the time?
 
-Run: ``uv run python -m benchmarks.calibration [--answers N] [--jobs N] [--output PREFIX]``. Simulated bisections by the
+Run: ``uv run python -m benchmarks.calibration [--answers N] [--jobs N] [--output PREFIX]``, with ``--builders 4
+--generators three`` for several revisions at a time at crash rates of 1, .5 and .2. Simulated bisections by the
 product's policy (priors off, a trusted root) on small histories of all shapes, with targets of .7 to .99, from two
 generators: ``model`` draws the truth from what the search believes before the first run, ``rough`` from something else:
 a crash rate drawn anew for every revision (Beta), boots that make crashes likely or not, another bug, bursts of
@@ -164,10 +165,20 @@ def _rough_lab(n: int, rng: np.random.Generator) -> Lab:
     )
 
 
-_LABS: Mapping[str, Callable[[int, np.random.Generator], Lab]] = {"model": _lab_of_model, "rough": _rough_lab}
+def _lab_of_three(n: int, rng: np.random.Generator) -> Lab:
+    """A lab drawn from the model, but for its crash rate: 1, .5 or .2 everywhere."""
+    rate = float(rng.choice([1.0, 0.5, 0.2]))
+    return replace(_lab_of_model(n, rng), crash_rate=rate, rates=None)
 
 
-def scenario(generator: str, number: int) -> Scenario:
+_LABS: Mapping[str, Callable[[int, np.random.Generator], Lab]] = {
+    "model": _lab_of_model,
+    "rough": _rough_lab,
+    "three": _lab_of_three,
+}
+
+
+def scenario(generator: str, number: int, builders: int = 1) -> Scenario:
     """The scenario of that number."""
     rng = np.random.default_rng([SEED, sorted(_LABS).index(generator), number])
     history = histories()[int(rng.integers(HISTORIES))]
@@ -175,12 +186,13 @@ def scenario(generator: str, number: int) -> Scenario:
     culprit = names[int(rng.integers(1, len(names)))]
     target = TARGETS[int(rng.integers(len(TARGETS)))]
     task = Task(f"{generator}#{number}", history, names[-1], names[-1], good=(names[0],), target=target)
-    return Scenario(task, culprit, lab=_LABS[generator](len(names), rng), seed=int(rng.integers(2**31)))
+    lab = replace(_LABS[generator](len(names), rng), builders=builders)
+    return Scenario(task, culprit, lab=lab, seed=int(rng.integers(2**31)))
 
 
-def ask(generator: str, number: int) -> Said:
+def ask(generator: str, number: int, builders: int = 1) -> Said:
     """One bisection."""
-    made = scenario(generator, number)
+    made = scenario(generator, number, builders)
     world = RoughWorld(made) if generator == "rough" else World(made)
     result = bisect(made, world, priors=False)
     kind = kind_of(result, made.introduced)
@@ -189,10 +201,10 @@ def ask(generator: str, number: int) -> Said:
     return Said(result.confidence, kind in ("right", "set"), result.status)
 
 
-def work(task: tuple[str, int, int]) -> list[Said]:
+def work(task: tuple[str, int, int, int]) -> list[Said]:
     """A stretch of one generator's scenarios."""
-    generator, first, end = task
-    return [ask(generator, number) for number in range(first, end)]
+    generator, first, end, builders = task
+    return [ask(generator, number, builders) for number in range(first, end)]
 
 
 def bins(answers: Sequence[Said], edges: Sequence[float] = EDGES) -> list[Bin]:
@@ -265,13 +277,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Reliability of the confidence that answers state.")
     parser.add_argument("--answers", type=int, default=20_000, metavar="N", help="in all (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes (default: %(default)s)")
-    parser.add_argument("--generators", default=",".join(_LABS), metavar="A,B", help="default: %(default)s")
+    parser.add_argument("--generators", default="model,rough", metavar="A,B", help="default: %(default)s")
+    parser.add_argument("--builders", type=int, default=1, metavar="N", help="default: %(default)s")
     parser.add_argument("--output", type=Path, metavar="PREFIX", help="write PREFIX.md and PREFIX.svg")
     options = parser.parse_args()
     names = options.generators.split(",")
     began, each_one = time.perf_counter(), options.answers // len(names)
     histories()
-    tasks = [(name, k, min(k + _CHUNK, each_one)) for name in names for k in range(0, each_one, _CHUNK)]
+    chunk = min(_CHUNK, max(1, each_one // (4 * options.jobs)))
+    tasks = [(name, k, min(k + chunk, each_one), options.builders) for name in names for k in range(0, each_one, chunk)]
     answers: dict[str, list[Said]] = {name: [] for name in names}
     for task, found in zip(tasks, each(work, tasks, options.jobs), strict=True):
         answers[task[0]] += found
