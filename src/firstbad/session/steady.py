@@ -230,8 +230,9 @@ class Steady:
             return []
         # Half of them: a batch ends at its first failure.
         runs = 0.5 * step.runs * float(np.median(state.run_seconds)) / self.means.machines
-        likely = islice(self.decider.ahead(state, step), self.means.machines - 1)
-        worth = [commit for commit, chance in likely if chance * float(np.median(builds)) > runs]
+        unbuilt = ((one, chance) for one, chance in self.decider.ahead(state, step) if one.commit not in state.builds)
+        likely = islice(unbuilt, self.means.machines - 1)
+        worth = [one.commit for one, chance in likely if chance * float(np.median(builds)) > runs]
         return [replace(step, commit=commit) for commit in worth]
 
     def _start(self, state: State) -> Step | None:
