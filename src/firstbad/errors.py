@@ -89,6 +89,4 @@ def machine_failures() -> Iterator[None]:
         if error.errno not in _MACHINE:
             raise
         where = f"{error.filename2 or error.filename}: " if error.filename else ""
-        raise InfrastructureError(
-            f"{where}{error.strerror}; when that is mended, go on with `firstbad resume`"
-        ) from error
+        raise InfrastructureError(f"{where}{error.strerror}") from error

@@ -41,7 +41,8 @@ _BROKEN = re.compile(
     r"^(?:(?:fatal|error): |/).*(?:"
     + "|".join(re.escape(os.strerror(getattr(errno, name))) + "$" for name in _LACKS)
     + r"|is corrupt\b|is empty$|unable to unpack |inflate: |hash mismatch|garbage at end of loose object"
-    r"|too long, exceeds |unable to read (?:tree|[0-9a-f]{40})|[Oo]ut of memory|Out of diskspace|write error)",
+    r"|too long, exceeds |unable to read (?:tree|[0-9a-f]{40})|[Oo]ut of memory|Out of diskspace|write error"
+    r"|(?:[Uu]nable to|[Ff]ailed to|[Cc]ouldn't) write )",
     re.MULTILINE,
 )
 

@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="400", help="how many, or from-to")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--scenario", default="", help="run, flaky or kernel only")
+    parser.add_argument("--scenario", default="", help="run, flaky, kernel, worker or 'by hand' only")
     parser.add_argument("--kind", default="", help="one kind of fault only")
     parser.add_argument("--keep", type=Path, help="a directory where what went wrong stays")
     parser.add_argument("--json", action="store_true", help="a line a trial, and no table")

@@ -15,7 +15,7 @@ from tests.acceptance.faults.sessions import Ended
 
 _KILLED = -9
 # `infra_failure`, `unusable input`: the statuses of cli/status.toml that a fault of the machine may end with.
-_SAID = {128: "could not", 2: "could not"}
+_SAID = (128, 2)
 
 
 def contents(repo: Path) -> dict[str, str]:
@@ -63,34 +63,35 @@ def has_job(box: Path) -> bool:
             store.close()
 
 
-def answer(ended: Ended) -> dict[str, Any]:
-    """The JSON that a session printed; empty where it printed none."""
+def answer(scenario: Scenario, box: Path, ended: Ended) -> dict[str, Any]:
+    """What a session gave as its answer; empty where it gave none."""
     try:
-        found: dict[str, Any] = json.loads(ended.out.strip().splitlines()[-1])
+        if scenario.before is not None:
+            return next((dict(json.loads(row[4])) for row in events_of(box) if row[3] == "finished"), {})
+        return dict(json.loads(ended.out.strip().splitlines()[-1]))
     except (IndexError, ValueError):
         return {}
-    return found
 
 
-def outcome(ended: Ended, culprit: str) -> tuple[str, list[str]]:
-    """How a session ended (``found``, ``killed``, ``could not``), and what is wrong with that."""
+def outcome(ended: Ended, said: dict[str, Any], culprit: str, serves: bool = False) -> tuple[str, list[str]]:
+    """How a session ended (``found``, ``killed``, ``could not``), and what is wrong with that. ``serves``: it is a
+    worker, whose own status says nothing of jobs."""
     wrong = []
     if ended.hung:
         wrong.append(f"it hung ({ended.seconds:.0f} s)")
     if "Traceback" in ended.err:
-        wrong.append(f"a traceback: {ended.err.strip().splitlines()[-2][:300]}")
-    if ended.status == 0:
-        said = answer(ended)
-        if said.get("status") == "found" and said.get("commits") == [culprit]:
-            return "found", wrong
-        return "wrong", [*wrong, f"another answer: {ended.out.strip()[:300]}"]
+        wrong.append(f"a traceback: {ended.err.strip()[-900:]}")
     if ended.status == _KILLED:
         return "killed", wrong
-    if ended.status not in _SAID:
-        wrong.append(f"exit status {ended.status}: {answer(ended).get('status')} {ended.err.strip()[-300:]}")
-    elif not ended.err.strip():
+    if said and said.get("status") == "found" and said.get("commits") == [culprit] and ended.status == 0:
+        return "found", wrong
+    if (ended.status == 0 and not (serves and not said)) or (said and "commits" in said and said["commits"]):
+        return "wrong", [*wrong, f"another answer: {str(said)[:300]} {ended.err.strip()[-300:]}"]
+    if ended.status not in (*_SAID, *((0, 1) if serves else ())):
+        return "wrong", [*wrong, f"exit status {ended.status}: {said.get('status')} {ended.err.strip()[-300:]}"]
+    if not ended.err.strip():
         wrong.append(f"exit status {ended.status} without a word")
-    return _SAID.get(ended.status, "wrong"), wrong
+    return "could not", wrong
 
 
 def lost(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> list[str]:

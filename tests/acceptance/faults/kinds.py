@@ -96,8 +96,9 @@ def _locked(box: Path, _: random.Random, kind: str, number: int) -> Fault:
 
     def take(*_: object) -> None:
         for lock in locks:
-            lock.touch()
-            taken.append(lock)
+            with contextlib.suppress(FileExistsError):  # a git that works right now has it
+                lock.touch(exist_ok=False)
+                taken.append(lock)
 
     def give_back() -> None:
         for lock in taken:
@@ -204,7 +205,8 @@ def unmount_all(box: Path) -> None:
             _umount(Path(where))
 
 
-_FULL, _DISK, _RO = "space|full|room", "I/O|[Ii]nput/output", "[Rr]ead-?only"
+_GITS = "(?:unable to|failed to|couldn't) (?:write|create)"  # which is all that git says of some failures
+_FULL, _DISK, _RO = f"space|full|room|{_GITS}", f"I/O|input/output|{_GITS}", f"read-?only|{_GITS}"
 _KILLED = "killed|signal|memory"
 _OBJECT = "corrupt|object|tree|unable to read|empty|inflate|hash|unpack|missing|revision"
 KINDS = (

@@ -4,10 +4,13 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.histories import History
+
+from firstbad.job import make_job
+from firstbad.store import Queue, Store
 
 _TREE = Path(__file__).parents[2] / "fakelinux"
 _PLAYER = Path(__file__).with_name("player.py")
@@ -29,6 +32,8 @@ class Scenario:
     machines: bool = False
     parallel: int = 1
     strict: bool = False
+    before: Callable[[Path], None] | None = None
+    """What the user does before each session, if anything; then answers are told by the store alone."""
 
     def environment(self, box: Path) -> dict[str, str]:
         """Of the user's session in a copy."""
@@ -120,4 +125,26 @@ def kernel(root: Path) -> Scenario:
     return Scenario("kernel", template, history.commits[f"change {bad_from}"], words, again, True, 2)
 
 
-ALL = {"run": plain, "flaky": flaky, "kernel": kernel}
+def worker(root: Path) -> Scenario:
+    """`firstbad worker`, with the job of `run` in its queue."""
+    made = _project(root, "worker", "sh ./built", 1)
+
+    def ask(box: Path) -> None:
+        """Submit the job, or have workers go on with it."""
+        queue = Queue(Store(box / "in/home/firstbad.db", root=box / "in/home"))
+        if queue.store.jobs():
+            queue.resume(1)
+            return
+        words = made.words(box)
+        options = {words[i]: words[i + 1] for i in range(2, words.index("--"), 2)}
+        project = {"command": words[words.index("--") + 1 :], "build": options["--build"]}
+        ends = {"commit": options["--bad"], "good": [options["--good"]]}
+        queue.submit(make_job({"kind": "cause", "repo": str(box / "in/repo"), "project": project, **ends}))
+
+    def words(_: Path) -> list[str]:
+        return ["worker", "--until-empty"]
+
+    return replace(made, words=words, again=words, before=ask)
+
+
+ALL = {"worker": worker, "run": plain, "flaky": flaky, "kernel": kernel}

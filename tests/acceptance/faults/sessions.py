@@ -99,6 +99,21 @@ def _fork(words: Sequence[str], cwd: Path, env: dict[str, str], plan: Path, box:
         os._exit(status)
 
 
+def apart(function: Callable[[], None], env: dict[str, str]) -> None:
+    """Call a function in a process of its own, in which nothing goes wrong."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            os.environ.clear()
+            os.environ.update(env)
+            function()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def _main(words: Sequence[str]) -> int:
     from firstbad.cli import main
 

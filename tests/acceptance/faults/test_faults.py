@@ -58,12 +58,16 @@ def ended(status: int, out: str = "", err: str = "", hung: bool = False) -> Ende
     ],
 )
 def test_a_session_that_ends_wrong_is_found(session, finding):
-    assert any(finding in one for one in checks.outcome(session, "culprit")[1])
+    assert any(finding in one for one in checks.outcome(session, json.loads(session.out or "{}"), "culprit")[1])
 
 
 def test_a_session_that_ends_right_is_not(tmp_path):
-    assert checks.outcome(ended(0, '{"status": "found", "commits": ["culprit"]}'), "culprit") == ("found", [])
-    assert checks.outcome(ended(128, "", "firstbad: no room"), "culprit") == ("could not", [])
+    found = {"status": "found", "commits": ["culprit"]}
+    assert checks.outcome(ended(0), found, "culprit") == ("found", [])
+    assert checks.outcome(ended(128, "", "firstbad: no room"), {"status": "infra_failure"}, "culprit") == (
+        "could not",
+        [],
+    )
 
 
 def test_events_that_are_lost_or_changed_are_found():

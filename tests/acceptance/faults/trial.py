@@ -3,12 +3,14 @@
 import random
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.acceptance.faults import checks, sessions
 from tests.acceptance.faults.kinds import KINDS, NEEDS_MOUNTS, Fault, Kind, unmount_all
 from tests.acceptance.faults.scenarios import Scenario
+from tests.acceptance.faults.told import Told
 
 _MOST = 5  # sessions without a fault that a job may take to its end
 
@@ -20,30 +22,6 @@ class Baseline:
     counts: dict[str, int]
     usual: set[str]
     machines: int = 0
-
-
-@dataclass
-class Told:
-    """What one trial came to. ``how``: the sessions' ends in order."""
-
-    seed: int
-    scenario: str
-    kinds: list[str]
-    what: list[str] = field(default_factory=list)
-    how: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    hit: bool = False
-    seconds: float = 0.0
-
-    @property
-    def outcome(self) -> str:
-        """In one word."""
-        if not self.hit:
-            return "not reached"
-        if len(self.how) == 1:
-            return "went on"
-        return "said, resumed" if "could not" in self.how else "killed, resumed"
 
 
 def make_box(scenario: Scenario, place: Path, warm: Path | None) -> Path:
@@ -58,7 +36,7 @@ def measure(scenario: Scenario, place: Path) -> Baseline:
     """The scenario without faults. Raises AssertionError where it does not find its culprit."""
     box = make_box(scenario, place, None)
     ended = _session(scenario, box, None, 0)
-    how, wrong = checks.outcome(ended, scenario.culprit)
+    how, wrong = _outcome(scenario, box, ended)
     assert (how, wrong) == ("found", []), (how, wrong, ended)
     if not scenario.machines:
         return Baseline(ended.counts, checks.names(box / "in/home"))
@@ -66,7 +44,16 @@ def measure(scenario: Scenario, place: Path) -> Baseline:
     return Baseline(ended.counts, checks.names(box / "in/home"), made)
 
 
+def _outcome(scenario: Scenario, box: Path, ended: sessions.Ended) -> tuple[str, list[str]]:
+    serves = scenario.before is not None
+    return checks.outcome(ended, checks.answer(scenario, box, ended), scenario.culprit, serves)
+
+
 def _session(scenario: Scenario, box: Path, fault: Fault | None, offset: int) -> sessions.Ended:
+    if scenario.before is not None:
+        sessions.apart(partial(scenario.before, box), scenario.environment(box))
+    if fault:
+        fault.begin()
     words = (scenario.again if checks.has_job(box) else scenario.words)(box)
     env = scenario.environment(box) | ((fault.env if fault else None) or {})
     meet = fault.meet if fault else None
@@ -84,7 +71,9 @@ def draw(box: Path, kind: Kind, baseline: Baseline, chance: random.Random) -> Fa
 def kinds_of(scenario: Scenario, mounts: bool) -> list[Kind]:
     """Those that can happen to a scenario here."""
     found = [kind for kind in KINDS if mounts or kind.name not in NEEDS_MOUNTS]
-    return [kind for kind in found if scenario.machines or not kind.machines]
+    # No worker begins a job where less than a GiB is free.
+    small = () if scenario.before is None else ("full file system",)
+    return [kind for kind in found if (scenario.machines or not kind.machines) and kind.name not in small]
 
 
 def run_trial(
@@ -102,8 +91,6 @@ def run_trial(
     finally:
         sessions.kill_all()
         unmount_all(box)
-    if not told.wrong:
-        shutil.rmtree(box)
     return told
 
 
@@ -112,11 +99,9 @@ def _sessions(scenario: Scenario, box: Path, faults: list[Fault], says: list[str
     for number in range(len(faults) + _MOST):
         fault = faults[number] if number < len(faults) else None
         known = checks.Known(box, events)
-        if fault:
-            fault.begin()
         ended = _session(scenario, box, fault, offset)
         told.seconds += ended.seconds
-        how, wrong = checks.outcome(ended, scenario.culprit)
+        how, wrong = _outcome(scenario, box, ended)
         told.how.append(how)
         told.words.append(ended.err.strip()[-400:])
         told.wrong += [f"process left: {one}" for one in sessions.left_processes()]
