@@ -11,6 +11,7 @@ import pytest
 from tests.support.histories import History
 
 from firstbad.errors import InfrastructureError, UserError, machine_failures
+from firstbad.hand.worktree import WorkTree
 from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.job import Project
@@ -55,6 +56,23 @@ def test_a_git_that_was_killed_gave_no_answer(history, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     with pytest.raises(InfrastructureError, match="ended by signal 9"):
         repo.blob("HEAD", "a.c")
+
+
+def test_a_checkout_that_was_killed_says_so(history, tmp_path, monkeypatch):
+    tree = WorkTree(history.path)
+    fake(tmp_path / "bin", "git", "kill -9 $$")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    with pytest.raises(InfrastructureError, match="signal 9"):
+        tree.checkout("HEAD")
+
+
+def test_a_git_that_can_not_write_is_a_machine_that_fails(history, tmp_path, monkeypatch):
+    repo = Repo(history.path)
+    for words in ("fatal: cannot update ref 'HEAD': couldn't write 'x.lock'", "/x/refs: No space left on device"):
+        fake(tmp_path / "bin", "git", f'echo "{words}" >&2; exit 128')
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        with pytest.raises(InfrastructureError, match="git cat-file failed"):
+            repo.blob("HEAD", "a.c")
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "half"])

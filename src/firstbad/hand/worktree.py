@@ -5,7 +5,7 @@ import posixpath
 import subprocess
 from pathlib import Path
 
-from firstbad.errors import NotFoundError, UserError
+from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.history.git import Repo
 
 HEAD_REF = "FIRSTBAD_HEAD"
@@ -50,8 +50,13 @@ class WorkTree:
         raise NotFoundError(f"{self.path}: HEAD is no commit")
 
     def checkout(self, revision: str) -> None:
-        """Check out a commit (detached) or a branch, as ``git checkout`` does. Raises UserError in git's words."""
+        """Check out a commit (detached) or a branch, as ``git checkout`` does. Raises UserError in git's words,
+        InfrastructureError where git was killed."""
         done = self._git("checkout", "-q", revision, "--")
+        if done.returncode < 0:
+            raise InfrastructureError(
+                f"git checkout was ended by signal {-done.returncode} (no memory left?); then: firstbad next"
+            )
         if done.returncode:
             raise UserError(done.stderr.decode("utf-8", "replace").strip())
 
