@@ -7,6 +7,7 @@ from benchmarks.fit_audit import fit, held_out
 from tests.support.peer import shared
 
 from firstbad.audit import audit
+from firstbad.audit.contradictions import contradictions
 from firstbad.audit.terms import weights
 from firstbad.report.log import read_log
 
@@ -29,6 +30,10 @@ def test_held_out_figures(cases):
     ours, own = found.errors
     assert ours < own
     assert all(row.holds for row in calibration(cases, chances))
+
+
+def test_no_real_log_contradicts_itself(cases):
+    assert [case.bug for case in cases if contradictions(case.facts)] == []
 
 
 def test_what_ships_is_what_the_fit_gives(cases):

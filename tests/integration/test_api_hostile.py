@@ -220,6 +220,8 @@ def test_uploads_have_bounds(service):
         ({"repo": "linux", "project": {"command": ["touch", "/tmp/x"]}}, 400),
         ({"repo": "linux", "config": "builtin:nothing", "kind": "test", "test": {"patch": "--- a"}}, 400),
         ({"repo": "linux", "build": {"fixes": [{"patch": "builtin:nothing"}]}}, 400),
+        ({"repo": "linux", "config": "builtin:nothing", "machine": {"backend": "uml", "append": "con1=xterm"}}, 400),
+        ({"repo": "linux", "config": "builtin:nothing", "repro": "builtin:nothing", "build": {"arch": "um"}}, 400),
         ({"repo": "linux", "title": "a\0b"}, 400),
         ({"repo": "linux", "unknown": 1}, 400),
         ({"repo": ["linux"]}, 400),

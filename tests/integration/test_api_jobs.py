@@ -7,9 +7,11 @@ import threading
 from functools import partial
 
 import pytest
+from tests.support.histories import History
 from tests.support.service import OURS, make_service
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
+from firstbad.history.git import Repo
 from firstbad.home import Home
 from firstbad.session.materials import provide, provide_repository
 from firstbad.store import Store
@@ -177,13 +179,38 @@ def test_a_repository_by_its_url(service, tmp_path, monkeypatch):
         new = history.commit("c24")
         history.git("update-server-info")
         provide_repository(place, known, refresh=True)
-        from firstbad.history.git import Repo
-
         assert Repo(path).resolve(new) == new
         gone = Repository("gone", f"http://127.0.0.1:{server.server_port}/nowhere", False)
         with pytest.raises(InfrastructureError, match="gone: git can't get it"):
             provide_repository(place, gone)
         assert not (place.root / "repositories" / "gone").exists()
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_mirror_has_branches_and_tags_alone(service, tmp_path, monkeypatch):
+    """Anybody may put a commit on a pull request, which many hosts keep beside the branches; nothing of it is built."""
+    source = History(tmp_path / "source")
+    source.commit("ours")
+    theirs = source.commit("theirs", parents=[])
+    source.git("update-ref", "refs/pull/1/head", theirs)
+    source.git("update-ref", "refs/heads/master", source.commits["ours"])
+    source.git("reflog", "expire", "--expire=now", "--all")
+    source.tag("v1.0", "ours")
+    source.git("update-server-info")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(source.path / ".git")))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    known = Repository("mirror", f"http://127.0.0.1:{server.server_port}/", False)
+    monkeypatch.setenv("FIRSTBAD_ALLOW_NETWORKS", "127.0.0.0/8")
+    try:
+        for refresh in (False, True):
+            path = provide_repository(Home(tmp_path / "home", 1 << 30), known, refresh=refresh)
+            mirror = Repo(path)
+            assert mirror.resolve("v1.0") == mirror.resolve("master") == source.commits["ours"]
+            for name in ("refs/pull/1/head", theirs):
+                with pytest.raises(NotFoundError):
+                    mirror.resolve(name)
     finally:
         server.shutdown()
         server.server_close()

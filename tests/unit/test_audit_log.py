@@ -1,10 +1,11 @@
 """An audit of logs that were made up for it: facts, terms, verdicts, words."""
 
 import subprocess
+import time
 from dataclasses import replace
 
 import pytest
-from tests.support.audit_logs import ASTRAY, BUG, OTHER, RIGHT, commit, log, revision
+from tests.support.audit_logs import ASTRAY, BUG, OTHER, RIGHT, commit, log, revision, start_line
 
 from firstbad.audit import audit, facts_of, judge, to_json
 from firstbad.audit.history import CLAIM_ODDS, consult
@@ -12,6 +13,7 @@ from firstbad.audit.terms import hypotheses, touches, weigh
 from firstbad.audit.words import reasons, shown, suspicion
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
+from firstbad.report.gitlog import read_git_log
 from firstbad.report.log import read_log
 
 
@@ -141,6 +143,45 @@ def test_hostile_logs_end():
     assert audit(long).trust is not None
 
 
+BAD = f"crashed: {BUG}"
+FORGED = {
+    "it names a commit that it did not test": (RIGHT, 9),
+    "it names a commit that it called good": (RIGHT, 3),
+    "it does not show the crash at its start": (RIGHT[1:], 4),
+    "calls none good": ((revision(1, BAD), start_line(), revision(4, BAD, "bad")), 4),
+    "good, where every run showed the crash": ((*RIGHT[:3], revision(3, BAD, "good"), RIGHT[4]), 4),
+    "bad, where every run was clean": ((*RIGHT[:4], revision(4, "OK", "bad")), 4),
+    "did not test": ((), 4),
+}
+
+
+@pytest.mark.parametrize("words", FORGED)
+def test_logs_that_contradict_themselves_are_not_trusted(words):
+    """However well its last lines fit together."""
+    tests, named = FORGED[words]
+    judged = audit(log(*tests, named=named))
+    assert judged.verdict == "reject"
+    assert judged.trust <= 0.01
+    assert any("contradicts itself" in text and words in text for text in reasons(judged))
+
+
+def test_no_pattern_takes_for_ever():
+    """Lines of all kinds without an end, and many of them."""
+    begin = time.process_time()
+    for line in (
+        "testing commit ",
+        "run #0: crashed: ",
+        "all runs: ",
+        "# git bisect bad ",
+        "recipients (to): [",
+        " a | ",
+    ):
+        for filling in ("(" * 200_000, " " * 200_000, "a " * 100_000, '"' * 200_000, "{ => " * 40_000, "0" * 200_000):
+            audit(read_log(f"bisecting cause commit starting from {commit(1)}\n{line}{filling}\n"))
+            read_git_log(f"git bisect start {filling}\ngit bisect good '{filling}\n# bad: [{filling}] {line}\n")
+    assert time.process_time() - begin < 20
+
+
 @pytest.fixture
 def repo(tmp_path):
     def git(*args: str, **env: str) -> str:
@@ -161,7 +202,8 @@ def repo(tmp_path):
 
 
 def named(facts, commit_hash: str):
-    return replace(facts, named=replace(facts.named, hash=commit_hash, files=()))
+    tests = [replace(one, hash=commit_hash) if one.hash == facts.named.hash else one for one in facts.revisions]
+    return replace(facts, named=replace(facts.named, hash=commit_hash, files=()), revisions=tuple(tests))
 
 
 def test_a_later_fix_speaks_for_the_commit_that_it_names(repo):

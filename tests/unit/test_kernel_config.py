@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from tests.support.histories import History
 
+from firstbad.errors import UserError
 from firstbad.history.git import Repo
+from firstbad.home import Home
+from firstbad.job import make_job
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.config import adapt, identity
 from firstbad.kernel.dotconfig import read_config
+from firstbad.kernel.harmless import FILES, check_config
+from firstbad.session.lab import make_engine
 
 TREE = Path(__file__).parent.parent / "fakelinux"
 OWN = Spec("CONFIG_MINE=y\nCONFIG_UNWINDER_ORC=y\nCONFIG_DEBUG_INFO_BTF=y\n", "tinyconfig")
@@ -73,6 +78,48 @@ def test_what_is_not_there_is_not_changed():
     assert adapt("CONFIG_KCOV=y\n", (5, 4, 0)) == "CONFIG_KCOV=y\n"
     assert adapt("CONFIG_KCOV=y\n", (5, 3, 18)) == "# CONFIG_KCOV is not set\n"
     assert adapt("CONFIG_KCOV=y\n", None) == "CONFIG_KCOV=y\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'CONFIG_LOCALVERSION="$(touch x)"',
+        'CONFIG_CMDLINE="$(shell touch x)"',
+        'CONFIG_INITRAMFS_SOURCE="x; touch x"',
+        'CONFIG_EXTRA_FIRMWARE="a `touch x`"',
+        'CONFIG_UNUSED_KSYMS_WHITELIST="|touch x"',
+        'CONFIG_BUILD_SALT="a && touch x"',
+        "CONFIG_X=y\u2028$(touch x)",
+        "export X=$(shell touch x)",
+        " $(touch x)",
+    ],
+)
+def test_values_that_makefiles_would_run_are_refused(line):
+    check_config('# CONFIG_A is not set\n# $(comment)\nCONFIG_B="a b, (c) /d"\n', "x")
+    with pytest.raises(UserError, match=r"^\.config: line 2: .* holds '.', which"):
+        check_config(f"CONFIG_A=y\n{line}\nCONFIG_B=y\n", ".config")
+
+
+def test_a_session_refuses_them_before_anything_is_built(history, tmp_path):
+    config, repro = tmp_path / "config", tmp_path / "x.c"
+    repro.write_text("int main(void) {}")
+    fields = {"repo": str(history.path), "config": str(config), "repro": str(repro)}
+    config.write_text('CONFIG_CMDLINE="$(shell touch x)"\n')
+    with pytest.raises(UserError, match="config: line 1: CMDLINE holds"):
+        make_engine(Home(tmp_path / "home", 1 << 30), make_job(fields))
+    (tmp_path / "baseline").write_text("CONFIG_X=`id`\n")
+    config.write_text("CONFIG_A=y\n")
+    with pytest.raises(UserError, match="baseline: line 1"):
+        make_engine(Home(tmp_path / "home", 1 << 30), make_job(fields | {"baseline": str(tmp_path / "baseline")}))
+
+
+def test_no_files_of_the_host_get_into_a_kernel():
+    text = 'CONFIG_A="/etc/x"\n' + "".join(f'CONFIG_{name}="/etc/shadow"\n' for name in FILES)
+    values = read_config(adapt(text, None))
+    assert values.pop("A") == '"/etc/x"'
+    assert values == dict.fromkeys(FILES, '""')
+    harmless = 'CONFIG_INITRAMFS_SOURCE=""\nCONFIG_EXTRA_FIRMWARE=\n'
+    assert adapt(harmless, None) == harmless
 
 
 def test_identity():

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from firstbad.errors import UserError
 from firstbad.payload import File, Payload
-from firstbad.vm import Acceleration, MachineConfig, console, cpio, initramfs, probe_acceleration, protocol
-from firstbad.vm.architecture import qemu_command
+from firstbad.vm import Acceleration, Disk, MachineConfig, console, cpio, initramfs, probe_acceleration, protocol
+from firstbad.vm.architecture import ADDRESSES_MB, qemu_command
 from firstbad.vm.console import Console
+from firstbad.vm.uml import uml_command
 
 # -- cpio
 
@@ -130,6 +131,37 @@ def test_the_command_line() -> None:
     assert after["-chardev"] == "socket,id=control,fd=7"
     assert after["-accel"].startswith("tcg")
     assert "-no-reboot" in words
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64", "riscv64"])
+def test_machines_have_no_network(arch: str, tmp_path: Path) -> None:
+    """-nodefaults takes the network device away that QEMU gives by itself; with an image it leads nowhere."""
+    words = qemu_command(Path("/k"), Path("/i"), MachineConfig(arch=arch), Acceleration("tcg", ""), 7)
+    assert "-nodefaults" in words
+    assert "-no-user-config" in words
+    assert not {"-netdev", "-nic", "-net"} & set(words)
+    assert not any("net" in word for word in words if word.startswith("virtio"))
+    (tmp_path / "disk").write_bytes(bytes(512))
+    disk = MachineConfig(arch=arch, disk=Disk(tmp_path / "disk"))
+    words = qemu_command(Path("/k"), Path("/i"), disk, Acceleration("tcg", ""), 7, ssh_port=2222)
+    after = dict(pairwise(words))
+    assert after["-netdev"] == "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22"
+    assert words.count("-netdev") == 1
+    assert ",snapshot=on" in after["-drive"]
+
+
+def test_user_mode_kernels_have_no_network(tmp_path: Path) -> None:
+    words = uml_command(Path("/k"), Path("/i"), MachineConfig(arch="um"), 7, tmp_path)
+    assert not any(word.startswith(("eth", "vec", "ubd", "hostfs", "mconsole")) for word in words)
+    assert {"con=null", "ssl=null"} <= set(words)
+
+
+def test_qemu_is_kept_small() -> None:
+    words = qemu_command(Path("/k"), Path("/i"), MachineConfig(memory_mb=700), Acceleration("tcg", ""), 7)
+    assert {"--core=0", "--fsize=0", f"--as={(700 + ADDRESSES_MB) << 20}"} <= set(words)
+    sandbox = dict(pairwise(words))["-sandbox"].split(",")
+    assert sandbox[0] == "on"
+    assert {"spawn=deny", "elevateprivileges=deny", "obsolete=deny", "resourcecontrol=deny"} <= set(sandbox)
 
 
 def test_kvm_has_its_own_processor_model() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from firstbad.audit.contradictions import TRUST, contradictions
 from firstbad.audit.facts import Facts, Verdict, facts_of
 from firstbad.audit.terms import Hypothesis, Why, hypotheses, weigh, weights
 from firstbad.report.log import BisectionLog
@@ -64,7 +65,11 @@ def judge(facts: Facts, odds: float = 1.0) -> Audit:
     limits = weights()
     found = hypotheses(facts)
     chances = _with_odds(weigh(found, limits.terms), odds)
+    if contradictions(facts):
+        chances = _with_odds(chances, TRUST)
     trust = chances[0] if facts.named else None
+    if trust is not None and contradictions(facts):
+        trust = min(trust, TRUST)
     verdict: Trust = "doubt"
     if trust is not None and trust >= limits.trust:
         verdict = "trust"

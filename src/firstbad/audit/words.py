@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from firstbad.audit.contradictions import contradictions
 from firstbad.audit.facts import Facts, Revision
 from firstbad.audit.judge import Audit, Judged, Suspect
 from firstbad.audit.terms import start_rate, touches
@@ -44,7 +45,7 @@ def reasons(judged: Audit) -> list[str]:
     commit = facts.named
     if commit is None:
         return []
-    found = [_crash_at_the_end(facts)]
+    found = [*(f"the log contradicts itself: {text}" for text in contradictions(facts)), _crash_at_the_end(facts)]
     file = touches(facts, commit)
     if file:
         found.append(f"it touches {file}, which is in the crash's stack")

@@ -8,7 +8,7 @@ import click
 from firstbad.audit import Audit, facts_of, judge, to_json
 from firstbad.audit.history import Known, consult
 from firstbad.audit.words import RESULTS, SHORT, doubted_of, log_of, name_of, reasons, shown, suspicion
-from firstbad.cli.output import err, say, say_json
+from firstbad.cli.output import say, say_json, tell
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.git import Repo
 from firstbad.report.log import BisectionLog
@@ -54,7 +54,7 @@ def _read(name: str) -> BisectionLog:
     log = log_of(data.decode("utf-8", "replace"), name)
     unknown = sum(line.kind == "unknown" for line in log.lines)
     if unknown:
-        err.print(f"firstbad: {name}: {unknown} lines are of no known kind and were passed over", markup=False)
+        tell(f"firstbad: {name}: {unknown} lines are of no known kind and were passed over")
     return log
 
 

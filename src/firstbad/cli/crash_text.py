@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from firstbad.cli.output import out
+from firstbad.cli.output import named, out
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OOPS = re.compile(
@@ -36,7 +36,7 @@ def print_none(name: str) -> None:
 
 def escaped(text: str) -> str:
     """Text without what could steer a terminal: ``\\x1b`` for the escape character; no carriage return at the end."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.rstrip("\r"))
+    return named(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.rstrip("\r")))
 
 
 def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:

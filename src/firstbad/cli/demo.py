@@ -9,7 +9,7 @@ from rich.table import Table
 
 from firstbad.cli.bisect import check
 from firstbad.cli.deadline import deadline_option
-from firstbad.cli.output import clean, duration, err, out, say, say_error, say_json
+from firstbad.cli.output import duration, out, say, say_error, say_json, tell
 from firstbad.cli.result import print_result
 from firstbad.cli.run import run_job
 from firstbad.cli.status import epilog, exit_of
@@ -92,7 +92,7 @@ def _end(rows: list[dict[str, Any]], as_json: bool, otherwise: str) -> int:
 
 
 def _progress(text: str) -> None:
-    err.print(clean(text), style="dim", markup=False)
+    tell(text, style="dim")
 
 
 def _wanted(made: Demo, bug: tuple[str, ...], every: bool) -> list[str]:

@@ -78,7 +78,7 @@ def _install(packages: Sequence[str]) -> None:
 def _print_rows(rows: Sequence[dict[str, Any]], arch: str) -> None:
     for row in rows:
         mark, style = ("ok", "green") if row["ok"] else (("-", "dim") if row["optional"] else ("missing", "red"))
-        out.print(f"{mark:8}{row['name']:32} {row['why']}", style=style, markup=False)
+        out.print(f"{mark:8}{row['name']:32} {row['why']}", style=style)
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
     say(
         f"{'ok' if kvm else '-':8}{'/dev/kvm':32} "

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from firstbad.cli.output import say_error
+from firstbad.cli.output import say_error, write
 from firstbad.errors import UserError
 from firstbad.home import home
 from firstbad.job import Job
@@ -66,7 +66,7 @@ class Outputs:
 def _write(option: str, path: Path, text: str) -> None:
     """The whole file or none: a CI system may look at any time."""
     if str(path) == "-":
-        click.echo(text, nl=False)
+        write(text)
         return
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -2,6 +2,7 @@
 ``git bisect``."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from firstbad.report.gitlog import is_git_log, read_git_log
 
 _LARGEST = 16 << 20
 _MOST_COMPLETED = 200
+_PLAIN = re.compile(r"[\w.@+=:%/-]+")
 # Words of this program or of git that would be ambiguous as terms; git refuses its own too.
 _NO_TERMS = ("skip", "start", "next", "reset", "visualize", "view", "replay", "log", "run", "help", "terms", "undo")
 
@@ -38,7 +40,8 @@ def revisions(_context: click.Context, _parameter: click.Parameter, incomplete: 
         *(f"refs/{kind}/{begun}*" for kind in ("heads", "tags", "remotes")),
         *(f"refs/{kind}/{begun}*/**" for kind in ("heads", "remotes")), check=False,
     )  # fmt: skip
-    found = dict.fromkeys(["HEAD", *names.split()])
+    # A shell puts them on the line as they are: none that it would take for more than a word.
+    found = ["HEAD", *(name for name in dict.fromkeys(names.split("\n")) if _PLAIN.fullmatch(name))]
     return [CompletionItem(base + dots + name) for name in found if name.startswith(begun)]
 
 

@@ -8,7 +8,7 @@ import click
 from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
 from firstbad.cli.here import job_here, under_way
-from firstbad.cli.output import clean, duration, say, say_json
+from firstbad.cli.output import duration, say, say_json, write
 from firstbad.cli.remote import Server, chosen
 from firstbad.cli.result import print_result
 from firstbad.hand.gitlog import git_bisect_log
@@ -128,18 +128,18 @@ def log(number: int | None, as_git: bool) -> None:
     server = chosen()
     if server is not None:
         wanted = server.job(number).id
-        click.echo(clean(server.ask("GET", f"/jobs/{wanted}/log", params={"git": as_git}).text), nl=False)
+        write(server.ask("GET", f"/jobs/{wanted}/log", params={"git": as_git}).text)
         return
     here = by_hand() if number is None else None
     if here is not None:
-        click.echo(git_bisect_log(here.repo, here.hand()), nl=False)
+        write(git_bisect_log(here.repo, here.hand()))
         return
     store = _store()
     stored = job_here(store, number)
     events = store.events(stored.id)
     as_git = as_git or stored.job.project is not None  # of other projects git's is the log that people know
     text = git_log_of(stored.job, events) if as_git else bisection_log(stored.job, events)
-    click.echo(text, nl=False)
+    write(text)
 
 
 @click.command(epilog="Example: firstbad cancel 3")

@@ -82,7 +82,7 @@ class PlainView:
             self._line(choice_words(event.data))
 
     def _line(self, text: str) -> None:
-        err.print(f"[{time.monotonic() - self._since:7.1f}] {clean(text)}", markup=False)
+        err.print(f"[{time.monotonic() - self._since:7.1f}] {clean(text)}")
 
 
 class LiveView:
@@ -106,7 +106,7 @@ class LiveView:
         self._live.stop()
         err.print(self._table(len(self._state.tests)))
         if self._kept:
-            err.print(clean(self._kept), markup=False)
+            err.print(clean(self._kept))
 
     def activity(self, text: str) -> None:
         """Show what is being done."""

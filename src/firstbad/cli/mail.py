@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from firstbad.cli.output import err, say, say_json
+from firstbad.cli.output import say, say_json, tell
 from firstbad.errors import HeldBackError, UserError
 from firstbad.home import Home, home
 from firstbad.report.addresses import person
@@ -94,7 +94,7 @@ def _wishes(stored: StoredJob, settings: MailSettings, said: dict[str, Any]) -> 
 def _send(place: Home, store: Store, stored: StoredJob, settings: MailSettings, wishes: Wishes, as_json: bool) -> None:
     def told(made: Posting) -> None:
         for note in made.letter.notes:
-            err.print(note, markup=False)
+            tell(note)
 
     made, own_id = send_mail(place, store, stored, settings, wishes, told)
     if as_json:
@@ -115,11 +115,11 @@ def _settle(place: Home, store: Store, stored: StoredJob, settle: Literal["sent"
 def _tell_what_holds(made: Posting) -> None:
     if made.corrects:
         what = "corrects" if made.named else "takes back"
-        err.print(f"this {what} {made.corrects}", markup=False)
+        tell(f"this {what} {made.corrects}")
     for note in made.letter.notes:
-        err.print(note, markup=False)
+        tell(note)
     for one in made.held:
-        err.print(f"held back: {reason_of(one)}", style="yellow", markup=False)
+        tell(f"held back: {reason_of(one)}", style="yellow")
 
 
 def _print(made: Posting, sender: Address | None, output: Path | None) -> None:
@@ -132,7 +132,7 @@ def _print(made: Posting, sender: Address | None, output: Path | None) -> None:
         output.write_bytes(raw)
     except OSError as error:
         raise UserError(f"--output {output}: {error.strerror}") from None
-    err.print(f"written: {output}", markup=False)
+    tell(f"written: {output}")
 
 
 def _json(made: Posting, own_id: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from firstbad.cli.bisect import check, options_of, overrides
 from firstbad.cli.export import Outputs, outputs_of
-from firstbad.cli.output import err
+from firstbad.cli.output import tell
 from firstbad.cli.remote import Server, chosen
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
@@ -62,7 +62,7 @@ def test(**options: Any) -> None:
         reference = store.submit(first)
     job = _changed(job, job.test.patch, reference=reference)
     if not reference:
-        err.print("firstbad: no crash rate is known; one is assumed (--start REV measures it)", markup=False)
+        tell("firstbad: no crash rate is known; one is assumed (--start REV measures it)")
     outputs.check(job)
     finish_job(store, place, store.submit(job), as_json, plain, deadline, outputs)
 

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -30,6 +31,17 @@ class Commit:
 
 # Set where we are called by git itself (a hook, an alias, `git bisect run`): about another repository than ours.
 _ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
+# A repository is hostile input: no hooks, no program that watches files or checks signatures, none in place of a
+# transport; no colours in what is read; no differences of files that are too large to be read.
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "log.showSignature=false",
+    "protocol.ext.allow=never",
+    "color.ui=never",
+    "core.bigFileThreshold=16m",
+)
+_LARGEST = 32 << 20  # bytes of a file or of a commit with its diff that are read
 COMMIT_FORMAT = "%H%x00%P%x00%ae%x00%an%x00%aI%x00%cI%x00%s%x00%B"
 _MESSAGES = 1 << 16  # bytes of git's complaints that are searched
 _NEVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -60,12 +72,32 @@ def parse_commit(text: str) -> Commit:
     return Commit(full, title, email, message.rstrip("\n"), words, name, _date(date), _date(commit_date))
 
 
+def one_of_a_list(path: str) -> str:
+    """A path as one of those in GIT_ALTERNATE_OBJECT_DIRECTORIES, which colons part (git(1))."""
+    if ":" not in path and not path.startswith('"'):
+        return path
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _date(text: str) -> datetime:
     # Git prints what a broken commit says, which may be no date at all.
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         return _NEVER
+
+
+def _beginning(command: list[str], env: dict[str, str], most: int) -> subprocess.CompletedProcess[bytes]:
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, env=env)
+        with process:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            said = process.stdout.read(most)
+            cut = bool(process.stdout.read(1))
+            if cut:
+                process.kill()
+        messages.seek(0)
+        return subprocess.CompletedProcess(command, 0 if cut else process.returncode, said, messages.read(_MESSAGES))
 
 
 class Repo:
@@ -84,8 +116,11 @@ class Repo:
     def _own_objects(self) -> dict[str, str]:
         if self.objects is None:
             return {}
-        theirs = Repo(self.path).git("rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
-        return {"GIT_OBJECT_DIRECTORY": str(self.objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": theirs}
+        theirs = Repo(self.path).git("rev-parse", "--path-format=absolute", "--git-path", "objects").rstrip("\n")
+        return {
+            "GIT_OBJECT_DIRECTORY": str(self.objects),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": one_of_a_list(theirs),
+        }
 
     def git(self, *args: str, check: bool = True, binary_input: bytes | None = None) -> str:
         """Run git and return its output (undecodable bytes replaced). Raises InfrastructureError."""
@@ -98,30 +133,19 @@ class Repo:
         binary_input: bytes | None = None,
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
+        most: int = 0,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run git in this repository (or ``cwd``) with settings that its own configuration can't change."""
-        # A repository is hostile input: no hooks, no fsmonitor command, no pager, no prompts.
-        command = [
-            "git",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.fsmonitor=false",
-            "-C",
-            str(cwd or self.path),
-            *args,
-        ]
-        env = {
-            **{name: value for name, value in os.environ.items() if name not in _ANOTHER},
-            **self._own_objects,
-            **(env or {}),
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_PAGER": "cat",
-            "LC_ALL": "C",
-            "GIT_OPTIONAL_LOCKS": "0",
-        }
+        """Run git in this repository (or ``cwd``) with settings that its own configuration can't change.
+
+        ``most``: bytes of output after which it is ended and all is well: what a repository holds may be larger than
+        this machine's memory.
+        """
+        command, env = self._command(args, cwd), self._environment(env)
         try:
-            done = subprocess.run(command, capture_output=True, env=env, input=binary_input, check=False)
+            if most:
+                done = _beginning(command, env, most)
+            else:
+                done = subprocess.run(command, capture_output=True, env=env, input=binary_input, check=False)
         except FileNotFoundError:
             raise InfrastructureError("git is not installed (apt-get install git)") from None
         if done.returncode < 0:
@@ -135,6 +159,21 @@ class Repo:
                 f"git {args[0]} failed in {self.path}: {reason[-1] if reason else done.returncode}"
             )
         return done
+
+    def _command(self, args: tuple[str, ...], cwd: Path | None) -> list[str]:
+        settings = (word for setting in _SETTINGS for word in ("-c", setting))
+        return ["git", *settings, "-C", str(cwd or self.path), *args]
+
+    def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if name not in _ANOTHER},
+            **self._own_objects,
+            **(env or {}),
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_PAGER": "cat",
+            "LC_ALL": "C",
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
 
     def check(self) -> None:
         """Raise UserError unless this is a git repository with at least one commit."""
@@ -163,15 +202,12 @@ class Repo:
 
     def commit(self, revision: str) -> Commit:
         """Facts of one commit."""
-        text = self.git(
-            "log",
-            "-1",
-            "--no-show-signature",
-            f"--format={COMMIT_FORMAT}",
-            "--end-of-options",
-            self.resolve(revision),
-        )
-        return parse_commit(text)
+        commit = self.resolve(revision)
+        done = self.run("log", "-1", f"--format={COMMIT_FORMAT}", "--end-of-options", commit, most=_LARGEST)
+        try:
+            return parse_commit(done.stdout.decode("utf-8", "replace"))
+        except ValueError:
+            raise InfrastructureError(f"{self.path}: the commit {commit[:12]} can't be read") from None
 
     def show(self, revision: str) -> str:
         """The commit as ``git bisect`` prints the culprit: header, message, stat; no diff."""
@@ -184,7 +220,8 @@ class Repo:
     def _show(self, what: str, revision: str) -> str:
         # A repository's own configuration may name programs for diffs: none of them is run.
         plain = ("--no-color", "--no-show-signature", "--no-ext-diff", "--no-textconv", "--format=medium")
-        return self.git("show", *plain, what, "--end-of-options", revision).rstrip("\n")
+        done = self.run("show", *plain, what, "--end-of-options", revision, most=_LARGEST)
+        return done.stdout.decode("utf-8", "replace").rstrip("\n")
 
     def contains(self, tip: str, commit: str) -> bool:
         """Whether a commit, by any name, is ``tip`` or one of its ancestors; an unknown one is not."""
@@ -210,13 +247,13 @@ class Repo:
         return self.git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{tree}}").strip()
 
     def blob(self, revision: str, path: str) -> str | None:
-        """Text of one file at a revision, None where it is not there."""
-        done = self.run("cat-file", "-p", f"{revision}:{path}", check=False)
+        """Text of one file at a revision, the beginning of a very large one; None where it is not there."""
+        done = self.run("cat-file", "-p", f"{revision}:{path}", check=False, most=_LARGEST)
         if b"Not a valid object name" in done.stderr:  # as git says where the file is in the tree and its object gone
             raise InfrastructureError(f"{self.path}: {path} of {revision[:12]} is missing: run git fsck")
         return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
     def common_dir(self) -> Path:
         """The repository's own git directory, shared by its worktrees."""
-        text = self.git("rev-parse", "--path-format=absolute", "--git-common-dir").strip()
+        text = self.git("rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n")
         return Path(text)

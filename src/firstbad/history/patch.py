@@ -4,6 +4,7 @@ A patch is hostile input: it must not reach outside the tree, nor into ``.git``.
 they are refused before git is asked.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from firstbad.errors import NotFoundError, UserError
+from firstbad.history.apart import apart
 from firstbad.history.git import Repo
 
 _LARGEST = 16 << 20  # bytes of a patch
@@ -153,8 +155,7 @@ def apply_to_directory(directory: Path, patch: bytes) -> None:
     """
     check_patch(patch)
     repo = Repo(directory)
-    # Whatever repository the directory lies in has no say.
-    env = {"GIT_CEILING_DIRECTORIES": str(directory.absolute().parent)}
+    env = {"GIT_DIR": os.devnull}  # whatever repository the directory is, or lies in, has no say
 
     def apply(*options: str) -> str:
         done = repo.run("apply", "--whitespace=nowarn", *options, "-", check=False, binary_input=patch, env=env)
@@ -174,7 +175,7 @@ def patched_tree(repo: Repo, tree: str, patch: bytes) -> str:
     if repo.objects is None:
         raise ValueError("a patched tree needs a place for its objects")
     with tempfile.TemporaryDirectory(prefix="index-", dir=repo.objects) as place:
-        env = {"GIT_INDEX_FILE": f"{place}/index"}
+        env = {**apart(repo, Path(place, "git")), "GIT_INDEX_FILE": f"{place}/index"}
 
         def apply(*options: str) -> str:
             repo.run("read-tree", tree, env=env)

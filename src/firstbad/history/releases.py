@@ -97,9 +97,9 @@ def previous_releases(
 ) -> list[Release]:
     """Final releases that the commit contains and is not itself, newest first; none older than ``oldest``."""
     rule = rule or mainline()
-    tags = repo.git("tag", "--list", "--merged", revision, *rule.globs()).split()
+    tags = _lines(repo.git("tag", "--list", "--merged", revision, *rule.globs()))
     found = [release for tag in tags if (release := rule.parse(tag)) and release.final]
-    own = set(repo.git("tag", "--points-at", revision).split())
+    own = set(_lines(repo.git("tag", "--points-at", revision)))
     kept = (release for release in found if release.tag not in own and (oldest is None or release.version >= oldest))
     return sorted(kept, reverse=True)
 
@@ -107,8 +107,13 @@ def previous_releases(
 def releases_at(repo: Repo, revision: str, rule: TagRule | None = None) -> list[Release]:
     """Releases and candidates whose tag points at the commit, highest first."""
     rule = rule or mainline()
-    tags = repo.git("tag", "--list", "--points-at", revision, *rule.globs()).split()
+    tags = _lines(repo.git("tag", "--list", "--points-at", revision, *rule.globs()))
     return sorted((release for tag in tags if (release := rule.parse(tag))), reverse=True)
+
+
+def _lines(text: str) -> list[str]:
+    # A name may hold what Python takes for blanks or line ends, but none of ASCII's.
+    return [line for line in text.split("\n") if line]
 
 
 def base_release(repo: Repo, revision: str) -> Release | None:

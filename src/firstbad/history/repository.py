@@ -36,7 +36,9 @@ class GitHistory:
         """(tag, commit) of the final releases that ``commit`` contains and is not itself, newest first."""
         if commit not in self._releases:
             found = previous_releases(self.repo, commit, self.rule, self.oldest)
-            self._releases[commit] = tuple((release.tag, self.repo.resolve(release.tag)) for release in found)
+            self._releases[commit] = tuple(
+                (release.tag, self.repo.resolve(f"refs/tags/{release.tag}")) for release in found
+            )
         return self._releases[commit]
 
     def tag(self, commit: str) -> str:

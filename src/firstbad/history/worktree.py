@@ -2,14 +2,19 @@
 
 It is no ``git worktree``: the repository belongs to the user and nothing is written into it. The index lies
 beside the work tree, so one work tree can serve several repositories with the same files (its index holds blob
-hashes and file times, and what two histories share is not written again).
+hashes and file times, and what two histories share is not written again). So does a repository of ours, which has the
+user's objects and none of its settings.
 """
 
 import os
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError
+from firstbad.history.apart import apart
 from firstbad.history.git import Repo
+
+AS_COMMITTED = {"GIT_LFS_SKIP_SMUDGE": "1"}
+"""Environment in which files of Git LFS stay what the commit holds: pointers."""
 
 
 def checkout(repo: Repo, directory: Path, commit: str) -> None:
@@ -20,7 +25,12 @@ def checkout(repo: Repo, directory: Path, commit: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     index = directory.with_name(directory.name + ".index")
     index.with_name(index.name + ".lock").unlink(missing_ok=True)
-    env = {"GIT_DIR": str(repo.common_dir()), "GIT_WORK_TREE": str(directory), "GIT_INDEX_FILE": str(index)}
+    env = {
+        **apart(repo, directory.with_name(directory.name + ".git")),
+        "GIT_WORK_TREE": str(directory),
+        "GIT_INDEX_FILE": str(index),
+        **AS_COMMITTED,
+    }
 
     def git(*args: str) -> bool:
         done = repo.run(*args, check=False, env=env, cwd=directory)

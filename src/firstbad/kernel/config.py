@@ -8,6 +8,7 @@ from typing import Any
 
 from firstbad.kernel import data, dotconfig
 from firstbad.kernel.architecture import DEFAULT
+from firstbad.kernel.harmless import without_files
 
 Make = Callable[..., None]
 
@@ -26,7 +27,7 @@ def identity(text: str, base: str) -> str:
 
 def adapt(text: str, version: data.Version | None, rules: Sequence[dict[str, Any]] | None = None) -> str:
     """A configuration as a release can take it, by ``config_rules.toml``; of an unknown release, by its rules that hold
-    everywhere."""
+    everywhere. It names no files of this host."""
     for rule in data.load("config_rules.toml")["rule"] if rules is None else rules:
         bounded = any(bound in rule for bound in ("from", "until", "below"))
         name = rule.get("unset") or rule["replace"]
@@ -34,7 +35,7 @@ def adapt(text: str, version: data.Version | None, rules: Sequence[dict[str, Any
             continue
         text = dotconfig.unset(text, [name, *([rule["by"]] if "by" in rule else [])])
         text += f"CONFIG_{rule['by']}=y\n" if "by" in rule else ""
-    return text
+    return without_files(text)
 
 
 def _is_on(text: str, name: str) -> bool:

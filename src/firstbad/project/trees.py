@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.errors import InfrastructureError, UserError
+from firstbad.history.apart import promised
 from firstbad.history.git import Repo
+from firstbad.history.worktree import AS_COMMITTED
 
-_CHECKOUT = {"GIT_LFS_SKIP_SMUDGE": "1"}  # files of Git LFS stay what the commit holds: pointers
+# Paths are no patterns; references lie in files, whatever is the user's choice for new repositories.
+_OURS = {"GIT_LITERAL_PATHSPECS": "1", "GIT_DEFAULT_REF_FORMAT": "files", **AS_COMMITTED}
 _ERROR = 2000  # letters of a failed build's output that are kept
 
 
@@ -162,10 +165,10 @@ class Trees:
         (git / "info").mkdir(exist_ok=True)
         (git / "objects/info").mkdir(parents=True, exist_ok=True)
         (git / "objects/info/alternates").write_text(self._source["objects"] + "\n")
-        (git / "packed-refs").write_text(self._source["refs"])
+        (git / "packed-refs").write_text(self._source["refs"], errors="surrogateescape")
         for name in ("shallow", "info/sparse-checkout"):
             if name in self._source:
-                (git / name).write_text(self._source[name])
+                (git / name).write_text(self._source[name], errors="surrogateescape")
         for key, value in self._settings:
             run("config", key, value)
 
@@ -174,8 +177,9 @@ class Trees:
         """What a place takes over from the user's repository."""
         git = self.repo.git
         paths = ("rev-parse", "--path-format=absolute", "--git-path")
-        refs = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/remotes")
-        lines = [line for line in refs.splitlines() if not line.endswith("/HEAD")]
+        words = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/remotes")
+        refs = self.repo.run(*words).stdout.decode("utf-8", "surrogateescape")
+        lines = [line for line in refs.split("\n") if line and not line.endswith("/HEAD")]
         found = {
             "format": git("rev-parse", "--show-object-format").strip(),
             "objects": git(*paths, "objects").strip(),
@@ -197,13 +201,7 @@ class Trees:
             value = self.repo.git("config", "--get", key, check=False).strip()
             if value:
                 settings.append((key, value))
-        promised = self.repo.git("config", "-z", "--get-regexp", r"^remote\..*\.promisor$", check=False)
-        for row in filter(None, promised.split("\0")):  # what a partial clone lacks is fetched from where it would be
-            remote = row.partition("\n")[0].removeprefix("remote.").removesuffix(".promisor")
-            url = self.repo.git("config", "--get", f"remote.{remote}.url", check=False).strip()
-            settings += [("core.repositoryFormatVersion", "1"), ("extensions.partialClone", remote)]
-            settings += [(f"remote.{remote}.url", url), (f"remote.{remote}.promisor", "true")]
-        return settings
+        return settings + promised(self.repo)  # what a partial clone lacks is fetched from where it would be
 
     def _check_out(self, directory: Path, commit: str) -> None:
         own = _Own(directory)
@@ -212,30 +210,36 @@ class Trees:
                 f"{self.repo.path}: {commit[:12]} can't be checked out: {own.said}; "
                 "if its files were never fetched (a shallow or partial clone), fetch them first"
             )
-        if (directory / ".gitmodules").is_file():
-            self._submodules(directory, self.repo.common_dir())
+        self._submodules(directory, self.repo.common_dir())
 
     def _submodules(self, directory: Path, git_dir: Path) -> None:
-        """The submodules that are there in the user's clone, from there; others stay empty, as they are there."""
+        """The submodules that are there in the user's clone, from there; others stay empty, as they are there.
+
+        ``.gitmodules`` is the revision's: nothing that it names is fetched from where it says, or by a program.
+        """
+        if not (directory / ".gitmodules").is_file() or (directory / ".gitmodules").is_symlink():
+            return
         own = _Own(directory)
         listed = own.read("config", "-z", "-f", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$")
         for row in filter(None, listed.split("\0")):
             key, _, path = row.partition("\n")
             name = key.removeprefix("submodule.").removesuffix(".path")
             module = git_dir / "modules" / name
-            if ".." in Path(name).parts or path.startswith("-") or not (module / "HEAD").is_file():
+            wanted = own.link(path)
+            if not _is_submodule(name) or not wanted or not (module / "HEAD").is_file():
                 continue
-            own.git("config", f"submodule.{name}.url", str(module))
-            update = ("submodule", "--quiet", "update", "--init", "--no-fetch", "--", path)
-            fetched = ("submodule", "--quiet", "update", "--init", "--", path)
-            allow = ("-c", "protocol.file.allow=always", "-c", "core.hooksPath=/dev/null")
-            if not own.git(*allow, *update) and not own.git(*allow, *fetched):
+            update = ("submodule", "--quiet", "update", "--init", "--checkout", "--no-fetch", "--", path)
+            fetched = ("submodule", "--quiet", "update", "--init", "--checkout", "--", path)
+            allow = ("-c", "protocol.allow=never", "-c", "protocol.file.allow=always")
+            told = own.git("config", f"submodule.{name}.url", str(module))
+            if told and (own.git(*allow, *update) or own.git(*allow, *fetched)):
+                self._submodules(directory / path, module)
+            elif Repo(module).run("cat-file", "-e", f"{wanted}^{{commit}}", check=False).returncode:
                 raise UserError(
                     f"{self.repo.path}: the submodule {path} lacks what {directory.name} needs ({own.said}); "
                     f"fetch it: git -C {path} fetch --all"
                 )
-            if (directory / path / ".gitmodules").is_file():
-                self._submodules(directory / path, module)
+            # Else git does not take what the revision says of it, and it stays empty, as with git.
 
     # What a test did to its place.
 
@@ -259,7 +263,7 @@ class Trees:
             if row.startswith("??"):
                 _remove(path)
             else:
-                own.git("checkout", "--quiet", "--force", "HEAD", "--", f":(top,literal){row[3:]}")
+                own.git("checkout", "--quiet", "--force", "HEAD", "--", row[3:])
         return names
 
 
@@ -271,13 +275,24 @@ class _Own:
 
     def git(self, *words: str) -> bool:
         """Whether it worked; ``said`` is its last line where not."""
-        done = Repo(self.directory).run(*words, check=False, env=_CHECKOUT)
+        done = Repo(self.directory).run(*words, check=False, env=_OURS)
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         self.said = lines[-1] if lines else f"status {done.returncode}"
         return done.returncode == 0
 
     def read(self, *words: str) -> str:
         return Repo(self.directory).git(*words, check=False)
+
+    def link(self, path: str) -> str:
+        """The other repository's commit (full hash) that the commit has there; empty if none."""
+        found = Repo(self.directory).run("ls-files", "-z", "--stage", "--", path, check=False, env=_OURS).stdout
+        is_link = found.startswith(b"160000 ") and found.count(b"\0") == 1
+        return found.split()[1].decode() if is_link else ""
+
+
+def _is_submodule(name: str) -> bool:
+    """Whether it names one of those in the user's own repository, and nothing elsewhere."""
+    return name.isprintable() and not name.startswith(("/", "-")) and not {"", ".", ".."} & set(name.split("/"))
 
 
 def _try_lock(file: IO[str]) -> bool:

@@ -11,6 +11,7 @@ from firstbad.job import Job
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.build import Spec
 from firstbad.kernel.fixes import fixes_for
+from firstbad.kernel.harmless import check_config
 from firstbad.session.reproducer import make_reproducer
 from firstbad.session.symptom import LEAK_SECONDS, guest_parameters
 from firstbad.vm import Disk, MachineConfig, capacity
@@ -48,6 +49,8 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
 
 
 def _spec(home: Home, job: Job) -> Spec:
+    for file in filter(None, (job.config, job.baseline)):
+        check_config(file.read_text(errors="replace"), file.name)
     return Spec(
         job.config.read_text(errors="replace"),
         job.build.config_base,

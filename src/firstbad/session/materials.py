@@ -18,6 +18,8 @@ from firstbad.store.files import Files
 
 SCHEMES = ("https", "ssh", "http")
 _PORTS = {"https": 443, "http": 80, "ssh": 22}
+# Not what else a host keeps there: of anybody's pull requests, say, nothing shall be built.
+_BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _CLONE_SECONDS = 4 * 3600.0
 
 
@@ -83,10 +85,10 @@ def provide_repository(home: Home, known: Repository, refresh: bool = False) -> 
             _link(path, Path(known.place), known.name)
         elif not (path / "HEAD").exists():
             made = path.with_name(f".{known.name}.{os.getpid()}")
-            _remote(known, "clone", "--mirror", "--quiet", "--end-of-options", known.place, str(made))
+            _remote(known, "clone", "--bare", "--quiet", "--end-of-options", known.place, str(made))
             made.rename(path)
         elif refresh:
-            _remote(known, "-C", str(path), "fetch", "--quiet", "--prune", "origin")
+            _remote(known, "-C", str(path), "fetch", "--quiet", "--prune", "origin", *_BRANCHES_AND_TAGS)
     return path
 
 

@@ -66,7 +66,7 @@ class Source:
     def _grep(self, how: str, commit: str, function: str) -> "subprocess.CompletedProcess[bytes]":
         system_call = _system_call(function)
         what = ("-E", "-e", rf"SYSCALL_DEFINE[0-6]\({system_call}\b") if system_call else ("-w", "-F", "-e", function)
-        done = self.repo.run("grep", how, *what, commit, "--", *_SOURCES, check=False)
+        done = self.repo.run("grep", "--no-color", how, *what, commit, "--", *_SOURCES, check=False)
         if done.returncode > 1:  # a search that failed found nothing, which is not the same as "there is nothing"
             reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise InfrastructureError(f"git grep failed in {self.repo.path}: {reason[-1] if reason else ''}")

@@ -134,17 +134,19 @@ def _check_remote(data: dict[str, Any], repository: Repository | None) -> None:
     for field, *_ in fields(data):
         if field in _LOCAL:
             raise UserError(f"job: {field}: only for jobs that are submitted at the machine itself")
-    tables = [data.get(name) for name in ("build", "project", "test")]
-    build, project, test = (table if isinstance(table, dict) else {} for table in tables)
+    tables = [data.get(name) for name in ("build", "project", "test", "machine")]
+    build, project, test, machine = (table if isinstance(table, dict) else {} for table in tables)
     if build.get("toolchain_dirs"):
         raise UserError("job: build.toolchain_dirs: only for jobs that are submitted at the machine itself")
     if project.get("directory"):
         raise UserError("job: project.directory: only for jobs that are submitted at the machine itself")
     patched = any(field.startswith("build.fixes.") for field, *_ in fields(data))
-    if (project or test.get("patch") or patched) and not (repository and repository.commands):
+    # A user-mode kernel and its guest are processes of the host, and its parameters can name programs to start.
+    user_mode = build.get("arch") == "um" or machine.get("backend") == "uml"
+    if (project or test.get("patch") or patched or user_mode) and not (repository and repository.commands):
         raise UserError(
-            "job: commands and patches run on the workers as they are; the administrator allows that for a repository "
-            "by `firstbad repository add --commands`"
+            "job: commands, patches and user-mode kernels run on the workers as they are; the administrator allows "
+            "that for a repository by `firstbad repository add --commands`"
         )
 
 

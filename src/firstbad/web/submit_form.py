@@ -1,11 +1,11 @@
 """A job from what a form's fields say, as the API takes it."""
 
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstbad.errors import UserError
+from firstbad.job_text import parse_toml
 from firstbad.references import fields
 
 Kind = str
@@ -69,10 +69,7 @@ def from_file(text: str) -> dict[str, Any]:
     """A job file. Raises UserError."""
     if not text.strip():
         raise UserError("the job file is empty")
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"the job file is no TOML: {error}") from None
+    return parse_toml(text, "the job file")
 
 
 def name_uploads(data: dict[str, Any], uploads: Mapping[str, str]) -> Sequence[str]:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import tomllib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
@@ -11,6 +10,7 @@ from starlette.datastructures import UploadFile
 
 from firstbad.errors import UserError
 from firstbad.job import Job
+from firstbad.job_text import parse_toml
 from firstbad.references import fields, to_upload
 from firstbad.store.queue import PERSON, ROBOT
 from firstbad.web.api.models import NAME, Submitted, Uploaded, errors
@@ -85,7 +85,7 @@ def _parsed(body: bytes, toml: bool) -> dict[str, Any]:
         raise HTTPException(413, f"a job of more than {MOST_LETTERS >> 20} MiB; upload files instead")
     try:
         text = body.decode()
-        data = tomllib.loads(text) if toml else json.loads(text, parse_constant=_no_number)
+        data = parse_toml(text, "job") if toml else json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise UserError(f"job: not {'TOML' if toml else 'JSON'}: {str(error)[:200]}") from None
     if not isinstance(data, dict):
