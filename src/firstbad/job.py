@@ -46,10 +46,10 @@ class Machine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cpus: int = Field(default=2, ge=1, le=64)
-    memory_mb: int = Field(default=512, ge=64)
-    boot_seconds: float = Field(default=60, gt=0)
-    run_seconds: float = Field(default=30, gt=0)
+    cpus: int = Field(default=2, ge=1, le=64, description="races may need two")
+    memory_mb: int = Field(default=512, ge=64, description="MiB")
+    boot_seconds: float = Field(default=60, gt=0, description="limit")
+    run_seconds: float = Field(default=30, gt=0, description="limit; a run that shows nothing by then is clean")
     append: str = Field(default="", description="extra kernel parameters")
     backend: Literal["qemu", "uml"] = Field(default="qemu", description="uml: user-mode Linux, for build.arch 'um'")
     image: Path | None = Field(
@@ -222,14 +222,14 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind = "cause"
-    name: str = ""
-    repo: Path
-    config: Path
+    kind: Kind = Field(default="cause", description="which commit broke it, which one fixed it, or one revision's test")
+    name: str = Field(default="", description="for people")
+    repo: Path = Field(description="a git clone; over the API the name of a repository")
+    config: Path = Field(description="the kernel's .config; brought up to date for each revision")
     baseline: Path | None = Field(
         default=None, description="a smaller configuration; what the crash does not need goes"
     )
-    repro: Path
+    repro: Path = Field(description="C source, a static program, a script, or a syz program")
     commit: str = Field(default="HEAD", description="where the crash was seen")
     commit_title: str = Field(
         default="", description="title of 'commit': finds it again on the branch (HEAD; fix: head) after a rebase"
@@ -241,7 +241,7 @@ class Job(BaseModel):
     title: str = Field(default="", description="crash title; empty: learned at the start commit")
     good: list[str] = Field(default_factory=list, description="cause: revisions known to be good; they are tested")
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
-    target: float = Field(default=0.99, gt=0.5, lt=1)
+    target: float = Field(default=0.99, gt=0.5, lt=1, description="how probable the answer has to be")
     prove: bool = Field(default=True, description="revert the culprit on the start commit: the crash must go")
     priors: bool = Field(default=True, description="use what history knows (files), never to decide")
     reproducer: Reproduction = Reproduction()

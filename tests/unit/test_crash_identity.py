@@ -1,9 +1,12 @@
 """Is this crash the bug we hunt?"""
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from firstbad.crash.formats import type_of
-from firstbad.crash.identity import Bug, Shown, coefficients
+from firstbad.crash.identity import Bug, Coefficients, Finding, Shown, coefficients, place_of
 from firstbad.crash.likeness import STACKS, WHERE, compare, face_of, face_of_title
 from firstbad.crash.parse import Report, parse
 
@@ -226,3 +229,108 @@ def test_hostile_reports_are_read_in_time(text: str) -> None:
     bug = Bug([text], [hostile])
     assert 0 < bug.same(hostile).probability < 1
     assert bug.holds(Shown(((hostile, 3), (text, 1)), 2)).verdict in ("good", "bad", "skip")
+
+
+PLAIN = {"base": -1.0, "same_title": 4.0, "same_file": 2.0, "all": 3.0, "all_near": -3.5, "failed": -8.0}
+GIVEN = Coefficients(
+    crash={"base": 0.0},
+    runs={**PLAIN, "clean": -6.0, "clean_weak": 1.5},
+    clean=-2.0,
+    prior=0.5,
+    bad=0.75,
+    good=0.25,
+)
+
+
+def odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def test_runs_are_weighed_by_the_sum_of_their_terms() -> None:
+    """By hand, with coefficients of one's own: each term and each share of runs has its place in the sum."""
+    bug = Bug([BUG.titles[0]], given=GIVEN)
+    found = bug.holds(Shown(((BUG.titles[0], 1),), 3))
+    assert found.evidence == pytest.approx(-1.0 + 4.0 - 6.0 * 3 / 4)
+    assert odds(found.probability) == pytest.approx(found.evidence)
+    assert found.verdict == "good"
+    found = bug.holds(Shown(((BUG.titles[0], 2),)), 0.2)
+    assert found.evidence == pytest.approx(-1.0 + 4.0 + 3.0)
+    assert odds(found.probability) == pytest.approx(6.0 + odds(0.2))
+    assert (found.verdict, found.why) == ("bad", "same title, in 2 of 2 runs")
+
+
+def test_most_runs_of_several_have_to_crash_to_crash_everywhere() -> None:
+    bug = Bug([BUG.titles[0]], given=GIVEN)
+
+    def everywhere(crashed: int, clean: int, failed: int = 0) -> float:
+        return bug.terms(Shown(((BUG.titles[0], crashed),), clean, failed))[0]["all"]
+
+    assert [everywhere(n, 0) for n in (1, 2, 3)] == [0, 1, 1]
+    assert [everywhere(3, 1), everywhere(3, 0, 2), everywhere(3, 0, 3), everywhere(3, 0, 4)] == [0, 1, 0, 0]
+
+
+def test_terms_of_strangers_and_of_what_is_alike() -> None:
+    bug = Bug([BUG.titles[0]], given=GIVEN)
+    terms, why = bug.terms(Shown(((STRANGER, 3),), 0, 2))
+    assert (terms["all"], terms["all_near"], terms["failed"]) == (1, 1, pytest.approx(2 / 5))
+    assert "clean" not in terms
+    assert why == "strangers only, in all of 3 runs: different function, different type"
+    terms, why = bug.terms(Shown(((STRANGER, 3),), 1, 2, release=True))
+    assert (terms["all"], terms["all_near"], terms["failed"]) == (0, 0, pytest.approx(2 / 6))
+    assert why == "strangers only, in 3 of 4 runs: different function, different type"
+    assert bug.terms(Shown(((STRANGER, 3),), release=True))[0]["all_near"] == 0
+    terms, why = bug.terms(Shown(((STRANGER, 2), (BUG.titles[0], 1)), 1))
+    assert (terms["same_title"], terms["clean"], terms["clean_weak"]) == (1, 1 / 4, 0)
+    assert "failed" not in terms
+    assert why == "same title, in 1 of 4 runs"
+
+
+def test_clean_runs_say_more_where_the_crash_is_less_alike() -> None:
+    bug = Bug([], [null_dereference("widget_poke")], GIVEN)
+    terms, why = bug.terms(Shown(((protection_fault("widget_poke"), 1),), 3))
+    assert place_of(bug.likeness(protection_fault("widget_poke"))) == "same_function"
+    assert (terms["clean"], terms["clean_weak"]) == (3 / 4, 3 / 4)
+    assert not set(terms) & set(STACKS)
+    assert why.startswith("same guilty function")
+    assert why.endswith(", in 1 of 4 runs")
+    assert ", " in why.removesuffix(", in 1 of 4 runs"), "words that say in what else they are alike"
+
+
+def test_of_two_crashes_that_are_as_alike_the_one_seen_more_often_counts() -> None:
+    bug = Bug(["WARNING in widget_poke"], given=GIVEN)
+    one, two = "WARNING in gadget_a", "KASAN: use-after-free Read in gadget_b"
+    assert not place_of(bug.likeness(one))
+    assert not place_of(bug.likeness(two))
+    for often, seldom in ((one, two), (two, one)):
+        terms, _ = bug.terms(Shown(((seldom, 1), (often, 2)), 1))
+        own = bug.terms(Shown(((often, 3),), 1))[0]
+        assert terms == own
+
+
+def test_what_is_said_where_nothing_can_be() -> None:
+    bug = Bug([BUG.titles[0]], given=GIVEN)
+    assert bug.holds(Shown((), 0, 3), 0.3) == Finding(0.3, 0.0, "skip", "no run came to the reproducer")
+    nobody = Bug([], given=GIVEN).holds(Shown(((STRANGER, 2),)), 0.4)
+    assert nobody == Finding(0.4, 0.0, "skip", "nothing is known about the bug yet")
+    clean = bug.holds(Shown((), 5))
+    assert (clean.evidence, clean.verdict, clean.why) == (-2.0, "good", "no run crashed")
+    assert odds(clean.probability) == pytest.approx(-2.0)
+    assert bug.holds(Shown((), 5), 0.9).verdict == "skip", "clean runs alone never make a revision bad"
+    assert bug.holds(Shown((), 5), 0.72).verdict == "skip"
+
+
+def test_the_verdicts_begin_at_their_bounds() -> None:
+    """A probability that is the bound itself counts: bad from .75 on, good up to .25."""
+    bug = Bug([BUG.titles[0]], given=replace(GIVEN, runs={"base": 0.0}))
+    crashed = Shown(((BUG.titles[0], 1),), 1)
+    said = {prior: bug.holds(crashed, prior) for prior in (0.2, 0.25, 0.3, 0.7, 0.75, 0.8)}
+    assert {prior: found.verdict for prior, found in said.items() if found.probability == prior or prior % 0.25} == {
+        prior: "good" if prior <= 0.25 else "bad" if prior >= 0.75 else "skip"
+        for prior, found in said.items()
+        if found.probability == prior or prior % 0.25
+    }
+    exact = Bug([BUG.titles[0]], given=replace(GIVEN, runs={"base": 0.0}, bad=0.5, good=0.5))
+    assert exact.holds(crashed, 0.5).verdict == "bad"
+    assert exact.holds(Shown((), 1), 0.5).verdict == "good"
+    level = Bug([BUG.titles[0]], given=replace(GIVEN, runs={"base": 0.0}, bad=0.6, good=0.5))
+    assert level.holds(crashed, 0.5).verdict == "good"
