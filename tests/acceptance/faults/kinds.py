@@ -205,7 +205,7 @@ def unmount_all(box: Path) -> None:
             _umount(Path(where))
 
 
-_GITS = "(?:unable to|failed to|couldn't) (?:write|create)"  # which is all that git says of some failures
+_GITS = "(?:unable to|failed to|couldn't|could not) (?:write|create|set)"  # which is all that git says of some failures
 _FULL, _DISK, _RO = f"space|full|room|{_GITS}", f"I/O|input/output|{_GITS}", f"read-?only|{_GITS}"
 _KILLED = "killed|signal|memory"
 _OBJECT = "corrupt|object|tree|unable to read|empty|inflate|hash|unpack|missing|revision"
