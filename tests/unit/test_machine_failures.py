@@ -1,6 +1,7 @@
 """A machine that fails is told as that: no traceback, and no fact about any revision."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,29 @@ def test_a_data_directory_that_can_not_be_had_is_told_in_one_line():
     done = subprocess.run([sys.executable, "-m", "firstbad", "status"], env=env, capture_output=True, text=True)
     assert done.stderr.count("\n") == 1
     assert "/proc/none/home: can't be made" in done.stderr
+
+
+def test_output_that_nobody_can_take_is_told_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "firstbad", "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "firstbad: No space left on device\n")
+
+
+def test_an_answer_that_could_not_be_printed_is_printed_by_the_next_command(history, tmp_path):
+    log = tmp_path / "log"
+    ends = ("--good", history.commits["one"], "--bad", history.commits["two"])
+    test = ("sh", "-c", f"echo x >> {log}; test ! -e src/two.c")
+    command = [sys.executable, "-m", "firstbad", "run", "--json", *ends, "--", *test]
+    env = {**os.environ, "FIRSTBAD_HOME": str(tmp_path / "home")}
+    with Path("/dev/full").open("w") as full:
+        first = subprocess.run(command, cwd=history.path, env=env, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert first.returncode
+    runs = log.read_text()
+    again = subprocess.run(command, cwd=history.path, env=env, capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout)["commits"] == [history.commits["two"]]
+    assert log.read_text() == runs, "nothing was run again"
 
 
 def test_a_git_that_was_killed_gave_no_answer(history, tmp_path, monkeypatch):

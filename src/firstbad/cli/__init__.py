@@ -11,7 +11,7 @@ import click
 from firstbad import __version__
 from firstbad.cli.output import say_error
 from firstbad.cli.status import exit_of_error, is_cancelled, status_of
-from firstbad.errors import FirstbadError, UserError, machine_failures
+from firstbad.errors import FirstbadError, InfrastructureError, UserError, machine_failures
 
 # Which module of this package has which commands. A module is imported when one of its commands is asked for: all of
 # them together take seconds to import, and a person who bisects by hand starts us anew for every answer.
@@ -94,8 +94,12 @@ class _Main(click.Group):
         # One name whatever the program is called (git-firstbad too): the one that `firstbad completion` prints.
         kwargs.setdefault("complete_var", "_FIRSTBAD_COMPLETE")
         try:
-            return super().main(*args, **kwargs)
+            with machine_failures():
+                return super().main(*args, **kwargs)
         except BrokenPipeError:
+            sys.exit(1)
+        except InfrastructureError as error:
+            say_error(str(error))
             sys.exit(1)
 
 

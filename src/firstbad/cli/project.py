@@ -78,11 +78,16 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
         store.cancel(number, False)
     else:
         number = store.submit(job)
+    printed = False
     try:
         finish_job(store, home(), number, as_json, plain, deadline, outputs)
+        printed = True
+    except SystemExit:
+        printed = True
+        raise
     finally:
-        # An answer that was found and never printed, for we were killed in between, the next such command prints.
-        if fold(store.events(number), job.title).finished is not None:
+        # An answer that was found and never printed (we were killed, a disk was full) the next such command prints.
+        if printed and fold(store.events(number), job.title).finished is not None:
             store.append(number, "told", {})
 
 
