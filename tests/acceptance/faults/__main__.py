@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def main() -> int:
     parser.add_argument("--scenario", default="", help="run, flaky, kernel, worker or 'by hand' only")
     parser.add_argument("--kind", default="", help="one kind of fault only")
     parser.add_argument("--keep", type=Path, help="a directory where what went wrong stays")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no trial after that long")
     parser.add_argument("--json", action="store_true", help="a line a trial, and no table")
     given = parser.parse_args()
     first, _, last = given.seeds.partition("-")
@@ -38,7 +40,7 @@ def main() -> int:
         campaign.run()
     if not given.json:
         campaign.table()
-    return 1 if campaign.wrong or len(campaign.told) < len(seeds) else 0
+    return 1 if campaign.wrong or len(campaign.told) + campaign.seeds.qsize() < len(seeds) else 0
 
 
 class Campaign:
@@ -96,6 +98,8 @@ class Campaign:
     def _give(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdin is not None
         try:
+            if time.monotonic() > self.since + 60 * self.given.minutes:
+                raise Empty
             process.stdin.write(f"{self.seeds.get_nowait()}\n")
             process.stdin.flush()
         except Empty:
