@@ -67,6 +67,13 @@ def test_the_reference_is_up_to_date():
         assert said == says, f"{name}: run docs/make_reference.py"
 
 
+def test_each_benchmark_is_in_the_table():
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    for file in (ROOT / "benchmarks").glob("*.py"):
+        if "__main__" in file.read_text():
+            assert re.search(rf"`{file.stem}[ `]", page), file.stem
+
+
 def test_the_tutorial(tmp_path):
     """From nothing to the commit that made a flaky test fail, word by word."""
     place = {"FIRSTBAD_HOME": str(tmp_path / "home"), "HOME": str(tmp_path)}
