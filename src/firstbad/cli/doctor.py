@@ -18,6 +18,7 @@ from firstbad.home import home
 from firstbad.kernel import data
 from firstbad.kernel.architecture import DEFAULT
 from firstbad.kernel.toolchain import FAMILIES, candidates, choose, installed, package_of, releases_of
+from firstbad.repro.confined import available as confined_here
 
 
 @click.command(epilog="Example: firstbad doctor --install clang-16")
@@ -80,13 +81,19 @@ def _print_rows(rows: Sequence[dict[str, Any]], arch: str) -> None:
         mark, style = ("ok", "green") if row["ok"] else (("-", "dim") if row["optional"] else ("missing", "red"))
         out.print(f"{mark:8}{row['name']:32} {row['why']}", style=style)
     kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
-    say(
-        f"{'ok' if kvm else '-':8}{'/dev/kvm':32} "
-        + (
-            "there; whether it works shows when the first machine boots"
-            if kvm
-            else "not usable: machines run emulated, boots take about a second more"
-        )
+    _print_fact(
+        kvm,
+        "/dev/kvm",
+        "there; whether it works shows when the first machine boots"
+        if kvm
+        else "not usable: machines run emulated, boots take about a second more",
+    )
+    confined = confined_here()
+    _print_fact(
+        confined,
+        "Landlock",
+        f"{'' if confined else 'not in this kernel: '}reproducers are compiled where "
+        + ("no file of this host can be opened" if confined else "their source can take in any file that you can read"),
     )
     say("\ncompilers by release, as jobs get them:", style="bold")
     for span, family, name in _choices(arch):
@@ -94,6 +101,10 @@ def _print_rows(rows: Sequence[dict[str, Any]], arch: str) -> None:
     missing = _packages(rows)
     if missing:
         say(f"\nmend it with: firstbad doctor --install, or apt-get install -y {' '.join(missing)}", style="bold")
+
+
+def _print_fact(ok: bool, name: str, words: str) -> None:
+    say(f"{'ok' if ok else '-':8}{name:32} {words}")
 
 
 def _choices(arch: str) -> list[tuple[str, str, str]]:

@@ -38,7 +38,12 @@ def compile_c(source: bytes, name: str, target: Target, compiler: str) -> bytes:
         program = place / "program"
         confined = [sys.executable, "-I", "-S", str(_CONFINED), str(place), str(own)]
         command = [*confined, found, *target.flags, *FLAGS, "-x", "c", "-", "-o", str(program)]
-        environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(place)}  # error lines are read below
+        environment = {
+            **os.environ,
+            "LC_ALL": "C",
+            "TMPDIR": str(place),
+            "CCACHE_DISABLE": "1",
+        }  # error lines are read below
         status, messages = run_bounded(command, place, SECONDS, "a reproducer", env=environment, data=source)
         if status != 0:
             raise UserError(_explain(name, compiler, target, messages))
