@@ -1,13 +1,13 @@
 """What is asked for: one schema for the job file (TOML), the command line's options and, later, an API body."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstbad.errors import NotFoundError, UserError
+from firstbad.job_text import LARGEST, parse_toml
 from firstbad.references import NOTHING, is_reference
 
 Kind = Literal["cause", "fix", "test"]
@@ -321,11 +321,14 @@ def read_job(path: Path, elsewhere: bool = False) -> dict[str, Any]:
     Raises NotFoundError and UserError.
     """
     try:
-        data = tomllib.loads(path.read_text())
+        with path.open("rb") as file:
+            data = parse_toml(file.read(LARGEST + 1).decode(), str(path))
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such job file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a TOML job file: {error}") from None
+    except OSError as error:
+        raise UserError(f"{path}: can't be read: {error.strerror}") from None
     for key in ("repo", "config", "baseline", "repro"):
         if isinstance(data.get(key), str) and not is_reference(data[key]) and not (elsewhere and key == "repo"):
             data[key] = str(path.parent / data[key])

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from firstbad.errors import UserError
+from firstbad.job import read_job
 from firstbad.job_text import LARGEST, parse_toml
 from firstbad.web.submit_form import from_file
 
@@ -24,10 +25,12 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_job_file_that_is_too_much_is_refused(name):
+def test_a_job_file_that_is_too_much_is_refused(name, tmp_path):
+    file = tmp_path / "job.toml"
+    file.write_text(BOMBS[name])
     begin = time.process_time()
     with pytest.raises(UserError, match=r"job\.toml: ") as told:
-        parse_toml(BOMBS[name], "job.toml")
+        read_job(file)
     assert len(str(told.value)) < 1000
     with pytest.raises(UserError, match="the job file: "):
         from_file(BOMBS[name])
@@ -39,3 +42,11 @@ def test_what_looks_like_one_and_is_none():
         'patch = """\n' + ".".join(map(str, range(60))) + '\n"""\nnote = "' + "a.b, " * 1000 + '"\n[a.b.c]\nd.e = 1\n'
     )
     assert parse_toml(text, "x")["a"] == {"b": {"c": {"d": {"e": 1}}}}
+
+
+@pytest.mark.parametrize("path", ["directory", "bytes"])
+def test_what_is_no_text(path, tmp_path):
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "bytes").write_bytes(b"repo = '\xff\xfe'")
+    with pytest.raises(UserError, match=path):
+        read_job(tmp_path / path)
