@@ -139,7 +139,7 @@ def repository() -> None:
 @repository.command("add", epilog="Example: firstbad repository add linux /srv/git/linux")
 @click.argument("name")
 @click.argument("place", metavar="PATH|URL")
-@click.option("--commands", is_flag=True, help="jobs may run commands and patches of theirs on the workers")
+@click.option("--commands", is_flag=True, help="jobs may run commands, patches and user-mode kernels on the workers")
 def add_repository(name: str, place: str, commands: bool) -> None:
     """Make a repository known: a path that all machines of the service have, or a URL, which each mirrors.
 

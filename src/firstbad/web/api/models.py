@@ -186,7 +186,7 @@ class RepositoryOut(BaseModel):
     """A repository that jobs may name."""
 
     name: str
-    commands: bool = Field(description="its jobs may run commands and patches on the workers")
+    commands: bool = Field(description="its jobs may run commands, patches and user-mode kernels on the workers")
 
 
 class WebhookIn(BaseModel):
