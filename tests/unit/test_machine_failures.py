@@ -74,6 +74,27 @@ def test_an_answer_that_could_not_be_printed_is_printed_by_the_next_command(hist
     assert log.read_text() == runs, "nothing was run again"
 
 
+def test_an_answer_that_is_out_is_no_failure_although_nothing_can_be_recorded_any_more(history, tmp_path):
+    script = """
+import sys
+from firstbad.errors import InfrastructureError
+from firstbad.store import Store
+append = Store.append
+def full(self, job, kind, *more):
+    if kind == "told":
+        raise InfrastructureError("no room")
+    return append(self, job, kind, *more)
+Store.append = full
+from firstbad.cli import main
+main()
+"""
+    ends = ("--good", history.commits["one"], "--bad", history.commits["two"])
+    command = [sys.executable, "-c", script, "run", "--json", *ends, "--", "test", "!", "-e", "src/two.c"]
+    env = {**os.environ, "FIRSTBAD_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, cwd=history.path, env=env, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["commits"] == [history.commits["two"]]
+
+
 def test_a_git_that_was_killed_gave_no_answer(history, tmp_path, monkeypatch):
     repo = Repo(history.path)
     fake(tmp_path / "bin", "git", "kill -9 $$")

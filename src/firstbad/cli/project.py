@@ -1,5 +1,6 @@
 """``run``: the commit that broke a test of any project, flaky or not."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from firstbad.cli.remote import chosen
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
 from firstbad.cli.submit import send_and_await
-from firstbad.errors import UserError
+from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Repo
 from firstbad.home import home
 from firstbad.job import Job, make_job
@@ -87,8 +88,10 @@ def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | Non
         raise
     finally:
         # An answer that was found and never printed (we were killed, a disk was full) the next such command prints.
-        if printed and fold(store.events(number), job.title).finished is not None:
-            store.append(number, "told", {})
+        if printed:
+            with suppress(InfrastructureError):  # no room for that is no failure: the answer is out
+                if fold(store.events(number), job.title).finished is not None:
+                    store.append(number, "told", {})
 
 
 def _job(repo: Repo, test: list[str], options: dict[str, Any]) -> Job:

@@ -76,8 +76,12 @@ class Place:
     def end(self, note: Note) -> None:
         """A build came to its end: what is there can be built on."""
         written = self.directory / "note.json.new"
-        written.write_text(json.dumps(asdict(note)))
-        written.rename(self.directory / "note.json")
+        try:
+            written.write_text(json.dumps(asdict(note)))
+            written.rename(self.directory / "note.json")
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise
 
     def wipe(self) -> None:
         """Remove what was built."""

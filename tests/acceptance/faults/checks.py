@@ -143,8 +143,9 @@ def names(home: Path) -> set[str]:
     found = set()
     for path in home.rglob("*"):
         name = str(path.relative_to(home))
-        # What a build has in its output directory is made anew or built on by the next one there.
-        if not name.startswith("ccache/") and "/.git/" not in name and "/out/" not in name:
+        # What a build has in its output directory is made anew or built on by the next one there; so is the note.
+        of_place = "/out/" in name or name.endswith("/note.json.new")
+        if not name.startswith("ccache/") and "/.git/" not in name and not of_place:
             found.add(re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "N", name))
     return found
 

@@ -171,6 +171,8 @@ def _really_full(box: Path, chance: random.Random, kind: str, number: int) -> Fa
     filler = inside / "filler"
 
     def begin() -> None:
+        if inside.is_mount():  # by the fault before
+            return
         kept = box / "kept"
         inside.rename(kept)
         inside.mkdir()
