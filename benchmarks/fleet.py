@@ -1,19 +1,24 @@
 """The fleet's own schedule with simulated hosts: how much of them it uses, what it costs, what it holds in memory.
 
-Run: ``uv run python -m benchmarks.fleet [--hosts 1000] [--jobs 10000] [--active 4000] [--seed 1]``. The schedule
-(``firstbad.fleet.schedule``) is the real one. Simulated are hosts, clock and bisections: each asks for one revision
-after the other (16 on average), a build of some 7 minutes and then runs on machines, 4 where the bug is, which end at
-the first crash, 10 clean ones of up to 5 minutes where it is not; what may be asked for next (two builds, one of which
-will be) is asked for with less urgency meanwhile. Hosts have a build slot and four machines; a twentieth is twice as
-slow as the others, one in a hundred ten times; hosts go away (after 100 hours on average) and come back an hour later;
-one task in 200 fails for the host's reasons; one in 500 hangs. Projects (20) have unequally many jobs.
+Run: ``uv run python -m benchmarks.fleet [--hosts 1000] [--jobs 10000] [--active 4000] [--seed 1]``, or ``--sizing``.
+The schedule (``firstbad.fleet.schedule``) is the real one. Simulated are hosts, clock and bisections: each asks for one
+revision after the other (16 on average), a build of some 7 minutes and then runs on machines, 4 where the bug is, which
+end at the first crash, 10 clean ones of up to 5 minutes where it is not; what may be asked for next (two builds, one of
+which will be) is asked for with less urgency meanwhile. Hosts have a build slot and four machines; a twentieth is twice
+as slow as the others, one in a hundred ten times; hosts go away (after 100 hours on average) and come back an hour
+later; one task in 200 fails for the host's reasons; one in 500 hangs. Projects (20) have unequally many jobs.
+
+``--sizing`` instead: how many such hosts bisections need that come at random moments, so many a day: the fewest with
+which they take on average at most half as long again as on a fleet with a host for each.
 """
 
 import argparse
 import heapq
 import json
+import math
 import random
 import resource
+import statistics
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -27,6 +32,10 @@ BUILD, CLEAN, CRASH, BOOT = 432.0, 300.0, 60.0, 30.0  # seconds
 AWAY, BACK = 100 * 3600.0, 3600.0
 FAILS, HANGS = 1 / 200, 1 / 500
 LOOK = 30.0  # seconds between looks for what is late
+DAY = 86400.0
+A_DAY = (10, 30, 100, 300)  # bisections, for --sizing
+LONGER = 1.5  # times as long as without waiting
+ENOUGH = 300  # bisections that a size is judged by
 
 
 P = ParamSpec("P")
@@ -53,7 +62,8 @@ class Job:
 class Simulation:
     """Bisections and hosts around a schedule."""
 
-    def __init__(self, hosts: int, jobs: int, active: int, seed: int) -> None:
+    def __init__(self, hosts: int, jobs: int, active: int, seed: int, a_day: float = 0.0) -> None:
+        """``active``: jobs at a time, of a backlog; with ``a_day`` so many come a day instead, at random moments."""
         self.rng, self.schedule, self.now = random.Random(seed), Schedule(), 0.0
         self.events: list[tuple[float, int, str, str, str]] = []
         self.count = 0
@@ -77,6 +87,11 @@ class Simulation:
         for name in self.speed:
             self._join(name)
         self._at(LOOK, "look", "", "")
+        self.moments: list[float] = []
+        """When jobs come, the last one first; empty where they are a backlog."""
+        if a_day:
+            self.moments = sorted((self.rng.uniform(0.0, jobs / a_day * DAY) for _ in range(jobs)), reverse=True)
+            self._at(self.moments[-1], "come", "", "")
 
     def _speed(self) -> float:
         chance = self.rng.random()
@@ -99,14 +114,24 @@ class Simulation:
     # Bisections.
 
     def _more_jobs(self) -> None:
-        while self.coming and len(self.running) < self.active:
-            job = self.coming.pop()
-            job.begun = self.now
-            self.running[str(job.number)] = job
-            self._step(job, f"{job.number}.0")
+        while not self.moments and self.coming and len(self.running) < self.active:
+            self._begin_job()
         if not self.coming and not self.backlog_ended:
             self.backlog_ended = self.now
             self.busy_in_backlog = self.busy.copy()
+
+    def _begin_job(self) -> None:
+        job = self.coming.pop()
+        job.begun = self.now
+        self.running[str(job.number)] = job
+        self._step(job, f"{job.number}.0")
+
+    def _come(self) -> None:
+        """One of those that come at random moments; who comes last leaves an end for what is a backlog's."""
+        self.moments.pop()
+        self._begin_job()
+        if self.moments:
+            self._at(self.moments[-1], "come", "", "")
 
     def _add(self, job: Job, task: str, kind: str, urgency: float = 1.0) -> None:
         self.owner[task] = job
@@ -194,11 +219,11 @@ class Simulation:
             when = self.now + seconds * (self.rng.random() if fails else 1.0)
             self._at(when, "fail" if fails else "end", one.task.id, one.host)
 
-    def run(self) -> None:
-        """Until the last bisection has ended."""
+    def run(self, until: float = math.inf) -> None:
+        """Until the last bisection has ended, or until then."""
         self._more_jobs()
         self._assign()
-        while self.running:
+        while (self.running or self.moments) and self.now < until:
             self.now, _, kind, task, host = heapq.heappop(self.events)
             if kind == "look":
                 self._timed(self.schedule.late, self.now)
@@ -209,6 +234,8 @@ class Simulation:
                 for pair in [pair for pair in self.begun if pair[1] == host]:
                     self._stop(*pair)
                 self._at(self.now + BACK, "back", "", host)
+            elif kind == "come":
+                self._come()
             elif kind == "back":
                 self._join(host)
             elif (task, host) in self.begun:
@@ -230,6 +257,37 @@ class Simulation:
             self._ended(task)
 
 
+def hours(hosts: int, a_day: int, seed: int) -> tuple[list[float], dict[str, float]]:
+    """How long bisections take on so many hosts, in order, and the share of time that slots are busy. Infinitely long
+    where the fleet does not keep up."""
+    jobs = max(ENOUGH, 2 * a_day)
+    made = Simulation(hosts, jobs, 0, seed, a_day)
+    made.run(until=1.5 * jobs / a_day * DAY)
+    if made.running:
+        return [math.inf], {}
+    slots = {"build": hosts, "machine": 4 * hosts}
+    found = sorted((end - job.begun) / 3600 for end, job in made.finished)
+    return found, {kind: made.busy[kind] / made.now / number for kind, number in slots.items()}
+
+
+def sizing(seed: int) -> None:
+    """Print what so many bisections a day need."""
+    print("| bisections a day | hosts | hours of one: mean | 95% within | builders busy | machines busy |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for a_day in A_DAY:
+        alone = statistics.mean(hours(max(20, a_day), a_day, seed)[0])
+        low, high = 0, 1
+        while statistics.mean(hours(high, a_day, seed)[0]) > LONGER * alone:
+            low, high = high, 2 * high
+        while high - low > max(1, high // 50):
+            middle = (low + high) // 2
+            fits = statistics.mean(hours(middle, a_day, seed)[0]) <= LONGER * alone
+            low, high = (low, middle) if fits else (middle, high)
+        took, busy = hours(high, a_day, seed)
+        row = f"{statistics.mean(took):.1f} (with hosts to spare {alone:.1f}) | {took[int(0.95 * len(took))]:.1f}"
+        print(f"| {a_day} | {high} | {row} | {busy['build']:.0%} | {busy['machine']:.0%} |", flush=True)
+
+
 def main() -> None:
     """See the module's first lines."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,7 +295,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--active", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--sizing", action="store_true", help="what to buy for so many bisections a day")
     options = parser.parse_args()
+    if options.sizing:
+        sizing(options.seed)
+        return
     began = time.perf_counter()
     made = Simulation(options.hosts, options.jobs, options.active, options.seed)
     made.run()

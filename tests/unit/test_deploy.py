@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from firstbad.cli import main
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-UNITS = sorted(DEPLOY.glob("*.service"))
+UNITS = sorted(DEPLOY.glob("**/*.service"))
+SLURM = DEPLOY / "fleet" / "firstbad-hosts.sbatch"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -75,3 +76,41 @@ def test_the_image_has_what_bootstrap_installs():
     wanted = re.search(r'^packages="([^"]*)"', bootstrap, re.M)[1].split()
     image = (DEPLOY / "Dockerfile").read_text()
     assert [name for name in wanted if name not in image] == []
+
+
+def test_the_fleet_on_kubernetes_calls_commands_that_there_are():
+    documents = list(yaml.safe_load_all((DEPLOY / "fleet" / "kubernetes.yaml").read_text()))
+    pods = [one["spec"]["template"]["spec"] for one in documents if one["kind"] in ("Deployment", "DaemonSet")]
+    for container in (container for pod in pods for container in pod["containers"]):
+        check_command(container["args"])
+    assert len(pods) == 3
+
+
+def test_hosts_by_slurm(tmp_path):
+    """The script as a shell reads it, its options as sbatch knows them, and what it calls as we know it."""
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    subprocess.run(["bash", "-n", SLURM], check=True)
+    lines = SLURM.read_text().splitlines()
+    options = dict(
+        re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(\S+))?", line).groups() for line in lines if "#SBATCH" in line
+    )
+    known = {"job-name", "array", "nodes", "ntasks", "cpus-per-task", "mem", "time", "requeue", "signal"}
+    assert set(options) <= known
+    first_command = next(i for i, line in enumerate(lines) if line and not line.startswith("#"))
+    assert not any("#SBATCH" in line for line in lines[first_command:]), "sbatch reads no further"
+    told = tmp_path / "firstbad"
+    told.write_text('#!/bin/sh\nprintf "%s\\n" "$FIRSTBAD_HOME" "$@"\n')
+    told.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "FIRSTBAD": str(told), "SLURM_JOB_ID": "7"}
+    without = subprocess.run(["bash", SLURM], env=env, capture_output=True, text=True)
+    assert without.returncode != 0
+    assert "FIRSTBAD_LISTEN" in without.stderr
+    env |= {"FIRSTBAD_LISTEN": "tls://10.0.0.1:8786", "FIRSTBAD_SHELF": "/shared/fire bad"}
+    done = subprocess.run(["bash", SLURM], env=env, capture_output=True, text=True, check=True)
+    place, *words = done.stdout.splitlines()
+    assert place.startswith("/var/tmp/")
+    assert words[:3] == ["worker", "--server", "tls://10.0.0.1:8786"]
+    assert words[words.index("--shelf") + 1] == "/shared/fire bad"
+    assert words[words.index("--name") + 1].endswith("-7")
+    check_command(words)
