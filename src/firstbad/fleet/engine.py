@@ -13,7 +13,7 @@ from typing import Any
 from firstbad.engine.base import BuildRequest, RunRequest, looked_over, spec_for
 from firstbad.errors import BuildError, InfrastructureError, UserError
 from firstbad.fleet.host import compiler, machine
-from firstbad.fleet.link import Link
+from firstbad.fleet.link import Link, failed
 from firstbad.fleet.orders import Answer, BuildOrder, RunOrder
 from firstbad.fleet.shelf import Parcel, Shelf, SpoiledError
 from firstbad.history.git import Repo
@@ -54,6 +54,7 @@ class FleetEngine:
         # Some builds that were given up may yet have to be heard of.
         self._waiters = ThreadPoolExecutor(self.machines + 2 * self.builders + 1, "fleet")
         self._ahead: dict[str, Future[Built]] = {}
+        self._compilers: dict[tuple[Path, str], tuple[str, str]] = {}  # by repository and revision
         self._lock = threading.Lock()
         self._parcels: dict[str, Parcel] = {}
         self._makers: dict[str, str] = {}  # hosts by the orders that they did
@@ -75,13 +76,20 @@ class FleetEngine:
 
     def ahead(self, requests: Sequence[tuple[BuildRequest, float]]) -> list[Future[Built]]:
         """See `engine.Engine`: what is not sure to be needed hosts do when nobody waits for anything."""
-        orders = [(self._order(request), self._task(request, chance)) for request, chance in requests]
+        orders: list[tuple[BuildOrder, dict[str, Any]]] = []
+        futures = dict[str, Future[Built]]()
+        for request, chance in requests:
+            try:
+                orders.append((self._order(request), self._task(request, chance)))
+            except UserError as error:  # no host can: that is for whoever needs it
+                futures[request.commit] = _failed(error)
         before, self._ahead = self._ahead, {}
         for (order, task), answer in zip(orders, self.link.ahead(orders), strict=True):
             known = before.get(order.id)
-            reuse = known is not None and not (known.done() and (known.cancelled() or known.exception()))
-            self._ahead[order.id] = known if known and reuse else self._waiters.submit(self._taken, order, task, answer)
-        return [self._ahead[order.id] for order, _ in orders]
+            if known is None or failed(known):
+                known = self._waiters.submit(self._taken, order, task, answer)
+            self._ahead[order.id] = futures[order.commit] = known
+        return [futures[request.commit] for request, _ in requests]
 
     # Builds.
 
@@ -171,13 +179,19 @@ class FleetEngine:
     def _compiler(self, request: BuildRequest) -> tuple[str, str]:
         """The compiler of a release that hosts have: its name, and the word for it. All of a job's hosts must have the
         same one, or kernels of one revision would differ. Raises UserError."""
-        release = base_release(Repo(request.repo), request.commit)
+        place = (request.repo, request.commit)
+        if place not in self._compilers:
+            self._compilers[place] = self._compiler_for(*place)
+        return self._compilers[place]
+
+    def _compiler_for(self, repo: Path, commit: str) -> tuple[str, str]:
+        release = base_release(Repo(repo), commit)
         arch = architecture(self._spec.arch).name
         for rule in toolchain.candidates(release.version if release else None, self._spec.toolchain):
             found = sorted(word for word in self._offers if word.startswith(compiler(arch, rule["name"], "")))
             if found:
                 return rule["name"], found[0]
-        raise UserError(f"no host of the fleet has a compiler for {request.commit[:12]} ({arch})")
+        raise UserError(f"no host of the fleet has a compiler for {commit[:12]} ({arch})")
 
     # Runs.
 
@@ -223,3 +237,9 @@ class FleetEngine:
         if answer.status == "withdrawn":
             raise Cancelled
         return answer
+
+
+def _failed(error: UserError) -> Future[Built]:
+    future: Future[Built] = Future()
+    future.set_exception(error)
+    return future

@@ -57,7 +57,7 @@ class Crew:
     """All that one host does at a time. Its methods are called by as many threads as there are slots."""
 
     def __init__(self, home: Home, shelf: Shelf, builders: int, jobs: int = 0) -> None:
-        """``builders``: builds at a time, each with ``jobs`` compilers (0: the CPUs that we may use, shared out evenly)."""
+        """``builders``: builds at a time, each with ``jobs`` compilers (0: the CPUs that we may use, shared out)."""
         self.home, self.shelf = home, shelf
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         jobs = jobs or max(1, len(os.sched_getaffinity(0)) // max(1, builders))

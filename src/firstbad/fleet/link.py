@@ -11,7 +11,7 @@ from typing import Any
 from distributed import Security, core
 
 from firstbad.errors import InfrastructureError
-from firstbad.fleet.orders import Answer, Order, pack, unpack
+from firstbad.fleet.orders import Answer, BuildOrder, Order, pack, unpack
 
 _rpc: Any = core.rpc  # dask has no types for it
 
@@ -43,7 +43,7 @@ class Link:
         """Have an order done; ``task``: further fields of `fleet.tasks.Task`. The future raises InfrastructureError."""
         return self._submit(self._do(order, task, list(avoid)))
 
-    def ahead(self, orders: Sequence[tuple[Order, dict[str, Any]]]) -> list[Future[Answer]]:
+    def ahead(self, orders: Sequence[tuple[BuildOrder, dict[str, Any]]]) -> list[Future[Answer]]:
         """Say which orders are likely to be given, with further fields of `fleet.tasks.Task`; those that were said
         before, and are not any more, are taken back, and their futures are cancelled."""
         self._turn += 1
@@ -51,7 +51,9 @@ class Link:
         before, self._ahead = self._ahead, {}
         for order, task in orders:
             known = before.pop(order.id, None)
-            self._ahead[order.id] = known or self._submit(self._do(order, task, [], self._turn))
+            if known is None or failed(known):
+                known = self._submit(self._do(order, task, [], self._turn))
+            self._ahead[order.id] = known
         for future in before.values():
             future.cancel()
         self._submit(self._say("ahead", orders=packed, turn=self._turn))
@@ -120,3 +122,12 @@ class Link:
             except (OSError, TimeoutError):
                 pass
             await asyncio.sleep(ALIVE)
+
+
+def failed(future: Future[Any]) -> bool:
+    """Whether a future came to no good."""
+    if not future.done():
+        return False
+    if future.cancelled() or future.exception() is not None:
+        return True
+    return isinstance(future.result(), Answer) and future.result().status != "done"

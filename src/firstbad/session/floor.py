@@ -43,6 +43,7 @@ class Floor:
         self.builders = session.engine.builders
         self.pool = Pool(session)
         self._orders: dict[str, _Order] = {}
+        self._failed: set[str] = set()
         self._runs: dict[str, Runs] = {}
         """The latest of each test that is open."""
         self._of: dict[Batch, Runs] = {}
@@ -70,7 +71,8 @@ class Floor:
         }
 
     def want(self, builds: Sequence[tuple[str, float]]) -> None:
-        """Have these built, and give up others that are under way."""
+        """Have these built, and give up others that are under way. What failed is tried again where it is needed."""
+        builds = [(commit, chance) for commit, chance in builds if chance >= 1.0 or commit not in self._failed]
         futures = self.session.engine.ahead([(self.session.build_of(commit), chance) for commit, chance in builds])
         orders = {commit: order for commit, order in self._orders.items() if order.made()}
         for (commit, chance), future in zip(builds, futures, strict=True):
@@ -117,6 +119,7 @@ class Floor:
                 order.told = True
                 if order.chance >= 1.0:
                     order.future.result()
+            self._failed |= {commit for commit, order in waiting.items() if order.told and not order.made()}
             if ended or arrived:
                 return [self._said(batch, run) for batch, run in ended]
 
