@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from test_inference_belief import belief_on_line
 
-from firstbad.inference import Belief, Dag, answer, needs_confirmation, smallest_set
+from firstbad.inference import Answer, Belief, Dag, Evidence, answer, needs_confirmation, smallest_set
+from firstbad.inference.belief import Model
+from firstbad.inference.shapes import linear
 
 
 def bisected(culprit=10, n=32, rate_runs=10):
@@ -149,3 +151,96 @@ def test_wrong_arguments():
         answer(bisected(), 1.0)
     with pytest.raises(ValueError, match="culprit"):
         needs_confirmation(bisected(), 0, 0.99)
+
+
+def flat(n, older=None, prior=None):
+    """A belief without any test over a line of n commits: each but the root as probable as the others."""
+    model = Model(older=older) if older is not None else Model()
+    return Belief(linear(n), kind="cause", candidates=np.arange(n) > 0, start=n - 1, model=model, prior=prior)
+
+
+def test_the_smallest_set_of_many_commits_is_not_cut_short():
+    """More commits than are sorted at first."""
+    belief = flat(1001, older=1e-9)
+    chosen = smallest_set(belief, 0.8999)
+    assert len(chosen) == 900
+    assert chosen == list(range(1, 901)), "equally probable ones by their index"
+    assert belief.posterior[chosen].sum() == pytest.approx(0.9)
+    prior = np.zeros(1001)
+    prior[500:] = np.linspace(1, 2, 501)
+    few = smallest_set(flat(1001, older=1e-9, prior=prior), 0.95)
+    chances = flat(1001, older=1e-9, prior=prior).posterior
+    assert few == sorted(range(1, 1001), key=lambda commit: (-chances[commit], commit))[: len(few)]
+    assert chances[few].sum() >= 0.95 > chances[few[:-1]].sum()
+
+
+def test_the_smallest_set_of_what_is_left_beside_none_of_them():
+    belief = flat(11, older=0.5)
+    assert belief.posterior.sum() == pytest.approx(0.5)
+    assert len(smallest_set(belief, 0.9)) == 9, "nine of the ten hold .9 of the half"
+    assert len(smallest_set(belief, 0.45)) == 9
+    assert len(smallest_set(belief, 0.3)) == 6
+    whole = flat(11, older=0.5)
+    assert len(smallest_set(whole, float(whole.posterior.sum()))) == 10
+
+
+def test_an_answer_says_all_that_it_says():
+    gone = flat(11, older=0.95)
+    assert answer(gone, 0.9) == Answer("older_than_oldest", [], [], gone.older)
+    assert answer(gone, gone.older) == Answer("older_than_oldest", [], [], gone.older), "the bound itself is enough"
+    both = flat(11, older=0.5)
+    assert answer(both, 0.9) is None
+    said = answer(both, 0.9, final=True)
+    assert said is not None
+    assert (said.status, len(said.commits), len(said.probabilities)) == ("undecided", 9, 9)
+    assert said.confidence == pytest.approx(sum(said.probabilities)) == pytest.approx(0.45)
+    assert answer(flat(11, older=1e-9), 0.95) is None
+    known = answer(flat(11, older=1e-9), 0.95, final=True)
+    assert known is not None
+    assert (known.status, known.commits) == ("candidates", list(range(1, 11)))
+    assert known.confidence <= 1
+
+
+@pytest.mark.parametrize("target", [0.0, 1.0, -0.1, 1.5])
+def test_a_target_lies_between(target):
+    with pytest.raises(ValueError, match="must lie strictly between 0 and 1"):
+        answer(flat(5), target)
+
+
+def test_a_set_is_an_answer_where_no_test_that_may_be_made_parts_it():
+    belief = flat(7, older=1e-9)
+    for bad in (1, 2, 3, 4, 5):
+        belief.observe(bad, lost=200)
+    assert bool(belief.unusable()[[1, 2, 3, 4, 5]].all())
+    said = answer(belief, 0.95)
+    assert said is not None
+    assert (said.status, sorted(said.commits)) == ("candidates", [1, 2, 3, 4, 5, 6])
+    allowed = np.zeros(7, dtype=bool)
+    allowed[[0, 6]] = True
+    assert answer(flat(7, older=1e-9), 0.95, allowed=allowed) is not None
+    allowed[1] = True
+    assert answer(flat(7, older=1e-9), 0.95, allowed=allowed) is None, "commit 1 alone is parted from the others"
+    allowed[1], allowed[5] = False, True
+    assert answer(flat(7, older=1e-9), 0.95, allowed=allowed) is None, "commit 6 alone is"
+
+
+def test_a_set_too_large_to_look_at_is_no_answer_yet():
+    most = 400
+    for n, found in ((most + 1, True), (most + 2, False)):
+        belief = flat(n, older=1e-9)
+        allowed = np.zeros(n, dtype=bool)
+        allowed[[0, n - 1]] = True
+        said = answer(belief, 1 - 1e-6, allowed=allowed)
+        assert (said is not None) == found, n
+    assert said is None
+
+
+def test_counts_below_zero_are_refused():
+    belief = flat(5)
+    for wrong in ({"crashes": -1}, {"clean": -1}, {"lost": -1}):
+        with pytest.raises(ValueError, match="negative count of runs at revision 2"):
+            belief.observe(2, **wrong)
+    before = belief.posterior.copy()
+    belief.observe(2)
+    assert belief.posterior == pytest.approx(before), "nothing seen says nothing"
+    assert belief.evidence(2) == Evidence()
