@@ -81,7 +81,7 @@ def clock(history, place, monkeypatch):  # noqa: F811
     made: list[Lab] = []
     builds: list[str] = []  # kept from session to session
     monkeypatch.setattr("firstbad.cli.run.Bisection", functools.partial(Bisection, engine=engine))
-    monkeypatch.setattr("firstbad.session.bisection.time.time", found.time)
+    monkeypatch.setattr("firstbad.session.work.time.time", found.time)
     found.labs = made
     return found
 
