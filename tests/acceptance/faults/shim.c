@@ -267,7 +267,20 @@ int linkat(int from, const char *a, int to, const char *b, int flags)
 int symlink(const char *a, const char *b) { FAILS(at_path("symlink", AT_FDCWD, b), -1); return REAL(symlink)(a, b); }
 
 /* Programs that are started. The child of a fork comes by here: it dies before it is another program, or fails. */
-static int starts(const char *path) { return plan && counted ? point(START, "start", path) : 0; }
+static int starts(const char *path)
+{
+	/* Whoever can't start a program in one directory of PATH can't in the next. (A child of vfork shares this with its
+	 * parent, but not its number.) */
+	static pid_t who;
+	static int why;
+	if (!plan || !counted)
+		return 0;
+	if (who == getpid())
+		return why;
+	why = point(START, "start", path);
+	who = why ? getpid() : 0;
+	return why;
+}
 
 int execve(const char *path, char *const words[], char *const environment[])
 {
