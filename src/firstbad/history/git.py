@@ -61,8 +61,9 @@ _BROKEN = re.compile(
 
 def _broken(messages: bytes) -> str:
     """The first complaint of git that says nothing of what it was asked; empty where there is none."""
-    found = _BROKEN.search(messages[:_MESSAGES].decode("utf-8", "replace"))
-    return found[0].strip() if found else ""
+    text = messages[:_MESSAGES].decode("utf-8", "replace")
+    found = _BROKEN.search(text)
+    return text[found.start() :].split("\n", 1)[0].strip() if found else ""
 
 
 def parse_commit(text: str) -> Commit:

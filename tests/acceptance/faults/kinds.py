@@ -210,7 +210,7 @@ def unmount_all(box: Path) -> None:
 _GITS = "(?:unable to|failed to|couldn't|could not) (?:write|create|set)"  # which is all that git says of some failures
 _FULL, _DISK, _RO = f"space|full|room|{_GITS}", f"I/O|input/output|{_GITS}", f"read-?only|{_GITS}"
 _KILLED = "killed|signal|memory"
-_OBJECT = "corrupt|object|tree|unable to read|empty|inflate|hash|unpack|missing|revision"
+_OBJECT = "corrupt|header|object|tree|unable to read|empty|inflate|hash|unpack|missing|revision"
 KINDS = (
     Kind("kill", EVERYWHERE, _kill, _KILLED),
     Kind("kill all", EVERYWHERE, _kill_all),
