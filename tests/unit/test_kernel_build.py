@@ -70,6 +70,17 @@ def test_a_build_and_what_is_kept_of_it(history, builder):
     assert again.key == built.key
 
 
+def test_a_builder_is_for_any_number_of_repositories(history, builder, tmp_path):
+    other = History(tmp_path / "other")
+    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    other.commit("own", {**tree, VALUE: "#define VALUE 5\n"})
+    one = builder.build(Repo(history.path), history.commits["one"], SPEC)
+    own = builder.build(Repo(other.path), other.commits["own"], SPEC)
+    again = builder.build(Repo(history.path), history.commits["two"], SPEC)
+    assert (one.error, own.error, again.error) == ("", "", "")
+    assert len({one.signature, own.signature, again.signature}) == 3
+
+
 def test_signatures_say_whether_the_code_is_the_same(history, builder, tmp_path):
     repo, commits = Repo(history.path), history.commits
     one, docs, two = (builder.build(repo, commits[name], SPEC) for name in ("one", "docs", "two"))

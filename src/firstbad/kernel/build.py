@@ -189,6 +189,9 @@ class _Step:
 
     def _changed_since(self, tree: str) -> set[str] | None:
         repo, now = self.given.repo, self.given.tree
+        # Of another repository: git's diff-tree calls such a tree broken.
+        if repo.run("cat-file", "-e", tree, check=False).returncode:
+            return None
         done = repo.run("diff-tree", "-r", "-z", "--name-only", "--end-of-options", tree, now, check=False)
         return None if done.returncode else set(done.stdout.decode("utf-8", "replace").split("\0"))
 
