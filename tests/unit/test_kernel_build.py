@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,14 @@ def test_a_build_and_what_is_kept_of_it(history, builder):
 
 
 def test_a_builder_is_for_any_number_of_repositories(history, builder, tmp_path):
-    other = History(tmp_path / "other")
+    """Also where it last built a patched tree, of which it has itself only what the patch touched."""
     tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    history.commit("more", {"lib/only/here.c": "int here;\n"}, ["one"])
+    patch = "--- a/include/value.h\n+++ b/include/value.h\n@@ -1 +1 @@\n-{}+#define VALUE 6\n"
+    patched = replace(SPEC, patch=patch.format(tree[VALUE].splitlines(keepends=True)[0]).encode())
+    one = builder.build(Repo(history.path), history.commits["more"], patched)
+    other = History(tmp_path / "other")
     other.commit("own", {**tree, VALUE: "#define VALUE 5\n"})
-    one = builder.build(Repo(history.path), history.commits["one"], SPEC)
     own = builder.build(Repo(other.path), other.commits["own"], SPEC)
     again = builder.build(Repo(history.path), history.commits["two"], SPEC)
     assert (one.error, own.error, again.error) == ("", "", "")

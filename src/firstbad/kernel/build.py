@@ -189,10 +189,12 @@ class _Step:
 
     def _changed_since(self, tree: str) -> set[str] | None:
         repo, now = self.given.repo, self.given.tree
-        # Of another repository: git's diff-tree calls such a tree broken.
-        if repo.run("cat-file", "-e", tree, check=False).returncode:
+        try:
+            done = repo.run("diff-tree", "-r", "-z", "--name-only", "--end-of-options", tree, now, check=False)
+        except InfrastructureError:
+            # What was built there last may be a patched tree of another repository: the tree itself is among the
+            # builder's objects, what the patch left alone is not, and to git that is a broken repository.
             return None
-        done = repo.run("diff-tree", "-r", "-z", "--name-only", "--end-of-options", tree, now, check=False)
         return None if done.returncode else set(done.stdout.decode("utf-8", "replace").split("\0"))
 
     def _build_artifact(self, key: str, errors: bool = True) -> Built:
