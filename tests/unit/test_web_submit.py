@@ -151,7 +151,7 @@ def test_a_job_file_asks_the_same(history, tmp_path):
 def test_fields_and_uploads():
     with pytest.raises(UserError, match="empty"):
         from_file(" ")
-    with pytest.raises(UserError, match="no TOML"):
+    with pytest.raises(UserError, match="not a TOML job file"):
         from_file("x = ")
     assert from_fields({"repo": "r", "head": "x"}) == {"kind": "cause", "repo": "r"}
     assert from_fields({"repo": "r", "kind": "fix", "head": "x"})["head"] == "x"
