@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -149,7 +150,8 @@ class Repo:
                 done = subprocess.run(command, capture_output=True, env=env, input=binary_input, check=False)
         except FileNotFoundError:
             raise InfrastructureError("git is not installed (apt-get install git)") from None
-        if done.returncode < 0:
+        # SIGPIPE: what git had started (to fetch) was gone when git wrote to it; that one said why.
+        if done.returncode < 0 and done.returncode != -signal.SIGPIPE:
             raise InfrastructureError(f"git {args[0]} was ended by signal {-done.returncode} (no memory left?)")
         broken = _broken(done.stderr) if done.returncode else ""
         if broken:  # no answer to what was asked, whatever the status says
