@@ -15,6 +15,7 @@ from typing import Any, cast
 import click
 
 from firstbad.cli import main as program
+from firstbad.cli.man import each
 from firstbad.home import Home
 from firstbad.job import Job
 from firstbad.web.app import make_app
@@ -35,10 +36,8 @@ def commands() -> str:
         "",
     ]
     lines += ["What a command ends with: [ci.md](../ci.md).", "", *_options(root, context)]
-    for name in root.list_commands(context):
-        command = root.get_command(context, name)
-        if command is not None and not command.hidden:
-            lines += _command(command, click.Context(command, info_name=name, parent=context))
+    for command, inner in each(root, context):
+        lines += _command(command, inner)
     return _text(lines)
 
 
@@ -51,12 +50,6 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield from _options(command, context)
     if command.epilog:
         yield from _prose(command.epilog)
-    if isinstance(command, click.Group):
-        for word in command.list_commands(context):
-            inner = command.get_command(context, word)
-            if inner is not None and not inner.hidden:
-                name = f"{context.info_name} {word}"
-                yield from _command(inner, click.Context(inner, info_name=name, parent=context))
 
 
 def _prose(text: str) -> Iterator[str]:

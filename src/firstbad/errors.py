@@ -80,6 +80,12 @@ class BuildError(FirstbadError):
         self.log = log
 
 
+def not_killed(what: str, status: int) -> None:
+    """Raise InfrastructureError where a program's exit status says that a signal ended it: then it has no answer."""
+    if status < 0:
+        raise InfrastructureError(f"{what} was ended by signal {-status} (no memory left?)")
+
+
 @contextmanager
 def machine_failures() -> Iterator[None]:
     """What fails within for want of disk, memory or permission is raised as InfrastructureError."""

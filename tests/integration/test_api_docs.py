@@ -4,31 +4,24 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 from tests.integration.test_api_client import Running
+from tests.support import pages
+from tests.support.pages import ROOT, blocks, programs
 
-DOCS = Path(__file__).parents[2] / "docs" / "service.md"
 
-
-def block(name):
-    found = re.search(rf"<!-- test: {name} -->\n```\w+\n(.*?)```", DOCS.read_text(), re.S)
-    assert found, name
-    return found[1]
+def block(name, language="sh"):
+    page = blocks(ROOT / "docs" / "service.md", language)
+    return next(one.text for one in page if one.mark == f"test: {name}")
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     made = Running(tmp_path_factory.mktemp("docs"))
     # `firstbad` as the page calls it.
-    programs = made.root / "bin"
-    programs.mkdir()
-    (programs / "firstbad").write_text(f'#!/bin/sh\nexec {sys.executable} -m firstbad "$@"\n')
-    (programs / "firstbad").chmod(0o755)
+    programs(made.root / "bin")
     made.start("--no-worker")
     yield made
     made.stop()
@@ -38,9 +31,7 @@ def shell(running, text, **more):
     path = f"{running.root / 'bin'}:{os.environ['PATH']}"
     home = {"FIRSTBAD_HOME": str(running.place.root), "PATH": path}
     environment = {**os.environ, **home, **more}
-    done = subprocess.run(["sh", "-eu", "-c", text], env=environment, cwd=running.root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return pages.shell(text, running.root, environment)
 
 
 def test_tokens_and_repositories(running):
@@ -80,7 +71,7 @@ def test_the_signature(running):
     from firstbad.web.delivery import signature
 
     names: dict = {}
-    exec(block("signature"), names)
+    exec(block("signature", "python"), names)
     headers = {"Firstbad-Timestamp": "1700000000", "Firstbad-Signature": signature("key", "1700000000", b"{}")}
     assert names["is_ours"]("key", headers, b"{}")
     assert not names["is_ours"]("key", headers, b"{ }")

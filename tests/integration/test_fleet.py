@@ -4,11 +4,10 @@ import os
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from tests.support.fleets import Fleet, certificates
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 
 from firstbad.engine import BuildRequest
 from firstbad.errors import InfrastructureError, UserError
@@ -19,7 +18,6 @@ from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
 from firstbad.kernel.process import Cancelled
 
-TREE = Path(__file__).parent.parent / "fakelinux"
 SPEC = Spec("CONFIG_MINE=y\n", "tinyconfig")
 REVISIONS = 8
 
@@ -27,7 +25,7 @@ REVISIONS = 8
 @pytest.fixture
 def history(tmp_path):
     made = History(tmp_path / "repo")
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     made.commit("r0", tree)
     for i in range(1, REVISIONS):
         made.commit(f"r{i}", {"include/value.h": f"#define VALUE {10 + i}\n"})

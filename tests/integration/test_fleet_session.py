@@ -7,10 +7,9 @@ import time
 from collections import Counter
 
 import pytest
-from tests.integration.test_fleet import TREE
 from tests.support.fleet_session import SPEC, session
 from tests.support.fleets import Fleet
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 from tests.unit.test_session import job_for
 from tests.unit.test_session_several import interleaved
 
@@ -27,7 +26,7 @@ REVISIONS, BAD = 16, 11
 @pytest.fixture
 def history(tmp_path):
     made = History(tmp_path / "repo")
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     made.commit("r0", tree | {"include/value.h": "#define VALUE 0\n"})
     for i in range(1, REVISIONS):
         made.commit(f"r{i}", {"include/value.h": f"#define VALUE {i}\n"})

@@ -14,6 +14,14 @@ _ENV = {
 }
 
 
+MINIATURE = Path(__file__).parents[1] / "fakelinux"
+
+
+def miniature() -> dict[str, str]:
+    """The files of a tree that is built by make as a kernel is, in a moment."""
+    return {str(path.relative_to(MINIATURE)): path.read_text() for path in MINIATURE.rglob("*") if path.is_file()}
+
+
 class History:
     """A repository that grows by small commits; each commit is known by its title."""
 

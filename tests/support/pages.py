@@ -30,10 +30,10 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(page: Path) -> list[Block]:
-    """The blocks of shell of a page."""
+def blocks(page: Path, language: str = "sh") -> list[Block]:
+    """The blocks of a page that are in a language."""
     found = _BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [Block(page.name, one["mark"] or "", one["text"]) for one in found if one["language"] == "sh"]
+    return [Block(page.name, one["mark"] or "", one["text"]) for one in found if one["language"] == language]
 
 
 def calls(page: Path) -> Iterator[list[str]]:
@@ -74,7 +74,7 @@ def check_events(events: Iterable[Event]) -> None:
 def shell(text: str, directory: Path, environment: dict[str, str], seconds: float = 300) -> str:
     """Run a block as a person would. Its output; fails with what it said."""
     done = subprocess.run(
-        ["bash", "-eu", "-c", text], cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds
+        ["sh", "-eu", "-c", text], cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds
     )
     assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout

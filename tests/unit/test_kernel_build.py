@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 
 from firstbad.errors import BuildError, InfrastructureError, NotFoundError
 from firstbad.history.git import Repo
@@ -23,14 +23,13 @@ from firstbad.kernel.data import applies
 from firstbad.kernel.signature import signature
 from firstbad.kernel.toolchain import choose, names
 
-TREE = Path(__file__).parent.parent / "fakelinux"
 VALUE = "include/value.h"
 
 
 @pytest.fixture
 def history(tmp_path):
     made = History(tmp_path / "repo")
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     made.commit("one", tree)
     made.commit("docs", {"README": "words"})
     made.commit("two", {VALUE: "#define VALUE 2\n"})
@@ -73,7 +72,7 @@ def test_a_build_and_what_is_kept_of_it(history, builder):
 
 def test_a_builder_is_for_any_number_of_repositories(history, builder, tmp_path):
     """Also where it last built a patched tree, of which it has itself only what the patch touched."""
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     history.commit("more", {"lib/only/here.c": "int here;\n"}, ["one"])
     patch = "--- a/include/value.h\n+++ b/include/value.h\n@@ -1 +1 @@\n-{}+#define VALUE 6\n"
     patched = replace(SPEC, patch=patch.format(tree[VALUE].splitlines(keepends=True)[0]).encode())
@@ -115,7 +114,7 @@ def test_a_wrong_incremental_build_does_not_survive(history, builder):
 def test_leftovers_that_do_not_fit_are_no_build_error(history, builder):
     """The object of a deleted source lies around and can't be linked: built from nothing, all is well."""
     repo = Repo(history.path)
-    makefile = (TREE / "Makefile").read_text()
+    makefile = miniature()["Makefile"]
     picky = makefile.replace("\t$(CC) -nostdlib", "\ttest ! -e $(O)/old.o\n\t$(CC) -nostdlib")
     litters = picky + "\n$(O)/vmlinux: $(O)/old.o\n$(O)/old.o:\n\ttouch $@\n"
     before = history.commit("litters", {"Makefile": litters.replace("test ! -e", "test -e")}, ["one"])

@@ -3,10 +3,9 @@
 import hashlib
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 
 from firstbad.errors import UserError
 from firstbad.history.git import Repo
@@ -19,7 +18,6 @@ from firstbad.kernel.dotconfig import read_config
 from firstbad.kernel.harmless import FILES, check_config
 from firstbad.session.lab import make_engine
 
-TREE = Path(__file__).parent.parent / "fakelinux"
 OWN = Spec("CONFIG_MINE=y\nCONFIG_UNWINDER_ORC=y\nCONFIG_DEBUG_INFO_BTF=y\n", "tinyconfig")
 
 
@@ -28,7 +26,7 @@ def history(tmp_path):
     if shutil.which("ccache") is None:
         pytest.skip("ccache is not installed; `firstbad doctor` says what is missing")
     made = History(tmp_path / "repo")
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     made.commit("one", tree)
     record = "\n\t@mkdir -p $(O)/include/generated && echo '#define LINUX_COMPILER \"gcc-12 (X) 1, GNU ld 2\"' > "
     makefile = tree["Makefile"].rstrip() + record + "$(O)/include/generated/compile.h\n"

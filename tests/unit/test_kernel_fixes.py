@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 
 from firstbad.errors import NotFoundError, UserError
 from firstbad.history.git import Repo
@@ -18,7 +18,6 @@ from firstbad.session import State, fold
 from firstbad.session.lab import make_engine
 from firstbad.store import Event
 
-TREE = Path(__file__).parent.parent / "fakelinux"
 VALUE = "include/value.h"
 
 
@@ -26,7 +25,7 @@ VALUE = "include/value.h"
 def history(tmp_path):
     """one - broken - later - fixed - last; "broken" does not build, "fixed" is its fix; a vendor took that over."""
     made = History(tmp_path / "repo")
-    tree = {str(path.relative_to(TREE)): path.read_text() for path in TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     tree["Makefile"] = tree["Makefile"] + "\n"
     made.commit("one", tree)
     made.commit("broken", {VALUE: "#define VALUE nonsense\n"})

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support.daemons import wait_for
 
 from firstbad.errors import InfrastructureError, NotFoundError
 from firstbad.payload import File, Payload
@@ -217,10 +218,8 @@ def test_what_a_machine_that_has_ended_left_behind_is_ended(tmp_path: Path) -> N
     kernel = tmp_path / "kernel"
     play(tmp_path, "leaves-a-child", answer_seconds=0.2)
     # It is nobody's child that we could wait for: killed, but maybe not yet gone.
-    deadline = time.monotonic() + 30
-    while marked := [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(kernel).encode() in read(p)]:
-        assert time.monotonic() < deadline, marked
-        time.sleep(0.05)
+    mark = str(kernel).encode()
+    wait_for(lambda: not any(mark in read(p) for p in Path("/proc").glob("[0-9]*/cmdline")), 30)
 
 
 def read(path: Path) -> bytes:

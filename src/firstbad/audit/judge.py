@@ -65,10 +65,11 @@ def judge(facts: Facts, odds: float = 1.0) -> Audit:
     limits = weights()
     found = hypotheses(facts)
     chances = _with_odds(weigh(found, limits.terms), odds)
-    if contradictions(facts):
+    contradicted = bool(contradictions(facts))
+    if contradicted:
         chances = _with_odds(chances, TRUST)
     trust = chances[0] if facts.named else None
-    if trust is not None and contradictions(facts):
+    if trust is not None and contradicted:
         trust = min(trust, TRUST)
     verdict: Trust = "doubt"
     if trust is not None and trust >= limits.trust:

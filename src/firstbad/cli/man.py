@@ -50,11 +50,20 @@ def manual(root: click.Group, name: str = "firstbad") -> str:
         *_options(root, context),
         ".SH COMMANDS",
     ]
-    for word in root.list_commands(context):
-        command = root.get_command(context, word)
-        if command is not None and not command.hidden:
-            lines += _command(command, click.Context(command, info_name=word, parent=context))
+    for command, inner in each(root, context):
+        lines += _command(command, inner)
     return "\n".join(lines) + "\n" + _FILES + _SEE
+
+
+def each(group: click.Group, context: click.Context, before: str = "") -> Iterator[tuple[click.Command, click.Context]]:
+    """All commands of a group that are shown, and those of groups in it after these; contexts have the whole name."""
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        if command is not None and not command.hidden:
+            inner = click.Context(command, info_name=f"{before}{word}", parent=context)
+            yield command, inner
+            if isinstance(command, click.Group):
+                yield from each(command, inner, f"{before}{word} ")
 
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -65,12 +74,6 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     if command.epilog:
         yield ".PP"
         yield from _paragraphs(command.epilog)
-    if isinstance(command, click.Group):
-        for word in command.list_commands(context):
-            inner = command.get_command(context, word)
-            if inner is not None and not inner.hidden:
-                name = f"{context.info_name} {word}"
-                yield from _command(inner, click.Context(inner, info_name=name, parent=context))
 
 
 def _help(command: click.Command) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from firstbad.errors import InfrastructureError, NotFoundError, UserError
+from firstbad.errors import InfrastructureError, NotFoundError, UserError, not_killed
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,8 @@ class Repo:
         except FileNotFoundError:
             raise InfrastructureError("git is not installed (apt-get install git)") from None
         # SIGPIPE: what git had started (to fetch) was gone when git wrote to it; that one said why.
-        if done.returncode < 0 and done.returncode != -signal.SIGPIPE:
-            raise InfrastructureError(f"git {args[0]} was ended by signal {-done.returncode} (no memory left?)")
+        if done.returncode != -signal.SIGPIPE:
+            not_killed(f"git {args[0]}", done.returncode)
         broken = _broken(done.stderr) if done.returncode else ""
         if broken:  # no answer to what was asked, whatever the status says
             raise InfrastructureError(f"git {args[0]} failed in {self.path}: {broken}")

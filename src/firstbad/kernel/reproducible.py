@@ -5,7 +5,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from firstbad.errors import InfrastructureError
+from firstbad.errors import not_killed
 
 ENVIRONMENT = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
@@ -29,8 +29,7 @@ def maps_prefixes(cc: str) -> bool:
         status = subprocess.run(command, capture_output=True, check=False).returncode
     except FileNotFoundError:
         return False
-    if status < 0:  # answered "no", all kernels of this session would be others
-        raise InfrastructureError(f"{cc} was ended by signal {-status} (no memory left?)")
+    not_killed(cc, status)  # answered "no", all kernels of this session would be others
     return status == 0
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from firstbad.errors import InfrastructureError, NotFoundError
+from firstbad.errors import NotFoundError, not_killed
 from firstbad.kernel import data
 from firstbad.kernel.architecture import DEFAULT, Architecture, architecture
 from firstbad.kernel.buildlog import plain_compiler
@@ -41,8 +41,7 @@ def identity(cc: str) -> str | None:
 @cache
 def _said(path: str) -> str | None:
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    if done.returncode < 0:  # another compiler would be taken, and build other kernels
-        raise InfrastructureError(f"{path} was ended by signal {-done.returncode} (no memory left?)")
+    not_killed(path, done.returncode)  # else another compiler would be taken, and build other kernels
     return plain_compiler(done.stdout.split("\n", 1)[0].strip()) or None
 
 

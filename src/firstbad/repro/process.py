@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from firstbad.errors import InfrastructureError
+from firstbad.errors import InfrastructureError, not_killed
 
 _KEPT = 1 << 20
 """Bytes of output that are read back: the last ones, where the error is."""
@@ -46,8 +46,7 @@ def run_bounded(
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         output.seek(max(0, output.seek(0, os.SEEK_END) - _KEPT))
-        if process.returncode < 0:
-            raise InfrastructureError(f"{command[0]} was ended by signal {-process.returncode} (no memory left?)")
+        not_killed(command[0], process.returncode)
         said = output.read().decode(errors="replace")
         if process.returncode and "Killed signal terminated program" in said:
             raise InfrastructureError(f"{command[0]} was killed (no memory left?)")

@@ -49,9 +49,7 @@ class Decider:
         step = self.check_start(state)
         if step is not None:
             return step
-        fix = self.question.kind == "fix"
-        edge = self._base(state) or self._head(state) if fix else self._goods(state)
-        return edge or self._search(state, self._view(state))
+        return self._edges(state) or self._search(state, self._view(state))
 
     def ahead(self, state: State, step: Step) -> Iterator[tuple[Step, float]]:
         """Steps at other revisions that are likely to be taken after ``step``, each with the chance of that, the more
@@ -71,9 +69,7 @@ class Decider:
     def _first(self, state: State, view: View) -> Step | None:
         """The first step of the search, or at an end of the range, as far as that can be told."""
         try:
-            fix = self.question.kind == "fix"
-            edge = self._base(state) or self._head(state) if fix else self._goods(state)
-            first = edge or self._search(state, view)
+            first = self._edges(state) or self._search(state, view)
         except BisectionError:
             return None
         return first if isinstance(first, Step) else None
@@ -181,6 +177,12 @@ class Decider:
         return crashes, rival
 
     # The ends of the range.
+
+    def _edges(self, state: State) -> Step | Finish | None:
+        """A step at an end of the range, or that there is nothing to search; None where the ends are known."""
+        if self.question.kind == "fix":
+            return self._base(state) or self._head(state)
+        return self._goods(state)
 
     def _origin(self) -> str:
         """Where the range begins: the start, or for a fix on another branch the merge base with it."""

@@ -49,10 +49,11 @@ def make_engine(home: Home, job: Job) -> LocalEngine:
 
 
 def _spec(home: Home, job: Job) -> Spec:
-    for file in filter(None, (job.config, job.baseline)):
-        check_config(file.read_text(errors="replace"), file.name)
+    config = _config(job.config)
+    if job.baseline:
+        _config(job.baseline)
     return Spec(
-        job.config.read_text(errors="replace"),
+        config,
         job.build.config_base,
         job.build.toolchain,
         job.build.arch,
@@ -60,6 +61,12 @@ def _spec(home: Home, job: Job) -> Spec:
         job.test.patch.encode("latin-1"),
         toolchain_dirs=(*job.build.toolchain_dirs, home.toolchains),
     )
+
+
+def _config(file: Path) -> str:
+    text = file.read_text(errors="replace")
+    check_config(text, file.name)
+    return text
 
 
 def machine_config(job: Job, seconds: float | None = None) -> MachineConfig:

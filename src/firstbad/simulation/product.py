@@ -111,8 +111,7 @@ class _Session:
 
     def open(self, step: Step) -> bool:
         """A test of a revision that is built begins; False where it has ended already."""
-        last = self.state.test_of({"commit": step.commit}) if self.state.tests else None
-        if last is None or last.mark is not None or last.commit != step.commit:
+        if not self.state.is_open(step.commit):
             self._record("test", {"commit": step.commit, "phase": step.phase, "title": step.commit, **step.data})
         built = self.world.build(step.commit)
         if step.commit not in self.state.builds:

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.support.histories import History
+from tests.support.histories import History, miniature
 
 from firstbad.job import make_job
 from firstbad.store import Queue, Store
 
-_TREE = Path(__file__).parents[2] / "fakelinux"
 _PLAYER = Path(__file__).with_name("player.py")
 
 
@@ -89,7 +88,7 @@ def kernel(root: Path) -> Scenario:
     """`firstbad cause` over the miniature tree, with its real make and gcc; a program plays QEMU."""
     template = _template(root, "kernel")
     history = History(template / "in/repo")
-    tree = {str(path.relative_to(_TREE)): path.read_text() for path in _TREE.rglob("*") if path.is_file()}
+    tree = miniature()
     tree["Makefile"] = tree["Makefile"].replace("include/value.h\n\t@", "include/value.h include/bug.h\n\t@", 1)
     length, bad_from = 8, 5
     for i in range(length):
