@@ -6,15 +6,14 @@ Terms with their values, as facts; what a term is worth is in audit.toml, fitted
 import math
 import posixpath
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 
 from firstbad.audit.facts import Facts, Named, Revision
 from firstbad.crash.likeness import face_of, face_of_title, subject_words
+from firstbad.packaged import read_toml
 
 Why = Literal["right", "not-triggered", "unrelated-crash"]
 _MOST, _LEAST = 6.0, -4.0  # evidence of one revision, in nats, beyond which it is no surer
@@ -196,7 +195,7 @@ class Weights:
 @cache
 def weights() -> Weights:
     """Reads audit.toml (once a process)."""
-    data = tomllib.loads(files(__package__).joinpath("audit.toml").read_text(encoding="utf-8"))
+    data = read_toml(__package__, "audit.toml")
     return Weights(data["terms"], **data["verdict"])
 
 

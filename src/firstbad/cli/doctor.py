@@ -4,9 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from firstbad.home import home
 from firstbad.kernel import data
 from firstbad.kernel.architecture import DEFAULT
 from firstbad.kernel.toolchain import FAMILIES, candidates, choose, installed, package_of, releases_of
+from firstbad.packaged import read_toml
 from firstbad.repro.confined import available as confined_here
 
 
@@ -46,7 +45,7 @@ def doctor(names: tuple[str, ...], arch: str, install: bool, as_json: bool) -> N
 
 def _rows(names: Sequence[str], arch: str) -> list[dict[str, Any]]:
     """Every tool and compiler; those that are named are not optional. Raises UserError for an unknown name."""
-    tools = tomllib.loads(files("firstbad.cli").joinpath("tools.toml").read_text())["tool"]
+    tools = read_toml(__package__, "tools.toml")["tool"]
     rows = [_examine(tool) for tool in tools]
     rows += [_examine_compiler(rule, arch) for rule in data.load("toolchains.toml")["toolchain"]]
     for name in names:

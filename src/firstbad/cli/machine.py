@@ -1,11 +1,11 @@
 """``gc``: a command about this machine's disk."""
 
 import shutil
-from pathlib import Path
 
 import click
 
 from firstbad.cli.output import say
+from firstbad.disk import bytes_of_files
 from firstbad.home import GIB, home
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.places import drop
@@ -24,20 +24,16 @@ def gc(budget: float | None) -> None:
     place = home()
     store = open_store(place)
     limit = place.budget if budget is None else int(budget * GIB)
-    before = _size(place.root)
+    before = bytes_of_files(place.root)
     if not any(one.running for one in store.page(Filter(standing=["running"]), limit=200).jobs):
         for builder in place.builders.glob("*"):
             drop(builder, limit // 4)
-        if _size(place.ccache) > limit // 4:
+        if bytes_of_files(place.ccache) > limit // 4:
             shutil.rmtree(place.ccache, ignore_errors=True)
     tidy(store, place, keep_days(), console_limit())
     Artifacts(place.artifacts, limit).collect(limit=limit // 2)
-    after = _size(place.root)
+    after = bytes_of_files(place.root)
     say(f"{place.root}: {after / GIB:.2f} GiB of {limit / GIB:g} GiB ({(before - after) / GIB:.2f} GiB freed)")
-
-
-def _size(path: Path) -> int:
-    return sum(item.lstat().st_size for item in path.rglob("*") if item.is_file() and not item.is_symlink())
 
 
 COMMANDS = (gc,)

@@ -1,12 +1,11 @@
 """Exit status of commands, one for each kind of result; the table is status.toml."""
 
 import sys
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from firstbad.errors import BisectionError, FirstbadError, InfrastructureError, UserError
+from firstbad.packaged import read_toml
 
 _TEST = {"not_seen": "not_seen", "crashes": "crashes", "infra_failure": "infra_failure"}
 
@@ -24,7 +23,7 @@ class Status:
 @cache
 def table() -> tuple[Status, ...]:
     """All rows, in the order of the file."""
-    rows = tomllib.loads(files(__package__).joinpath("status.toml").read_text(encoding="utf-8"))["status"]
+    rows = read_toml(__package__, "status.toml")["status"]
     return tuple(Status(row["result"], row["exit"], tuple(row["commands"]), row["means"]) for row in rows)
 
 

@@ -1,12 +1,11 @@
 """The ``Code:`` line of a report: its bytes, and where in them the machine was."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 
 from firstbad.errors import UserError
+from firstbad.packaged import read_toml
 
 _NUMBER = re.compile(r"(?P<open>[<(]?)(?P<digits>(?:[0-9A-Fa-f]{2}){1,4})(?P<close>[>)]?)", re.ASCII)
 _PAIRS = {("<", ">"), ("(", ")")}
@@ -44,10 +43,9 @@ class Code:
 @cache
 def formats() -> dict[str, CodeFormat]:
     """Every architecture whose ``Code:`` lines are understood, by name (``uname -m``)."""
-    text = resources.files("firstbad.crash").joinpath("code.toml").read_text()
     return {
         name: CodeFormat(name=name, **{**table, "units": tuple(table["units"])})
-        for name, table in tomllib.loads(text).items()
+        for name, table in read_toml(__package__, "code.toml").items()
     }
 
 

@@ -1,12 +1,12 @@
 """The data of formats.toml, read once and compiled: kinds of oops, generic functions, types, clean-up rules."""
 
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
+
+from firstbad.packaged import read_toml
 
 _MAX_TITLE = 120  # characters, as dashboards keep them
 _CLEANINGS = 8  # passes: one replacement may make room for the next
@@ -134,7 +134,7 @@ def _format(entry: dict[str, Any], generic: list[str]) -> Format:
 @cache
 def load() -> Formats:
     """Reads formats.toml (once a process)."""
-    data = tomllib.loads(files(__package__).joinpath("formats.toml").read_text(encoding="utf-8"))
+    data = read_toml(__package__, "formats.toml")
     functions = data["functions"]
     generic = functions["skip"] + functions["entry"]
     return Formats(

@@ -5,14 +5,13 @@ What serves others (allocators, locks, sanitizers, library and entry code, ...) 
 
 import posixpath
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from firstbad.crash.parse import parse
+from firstbad.packaged import read_toml
 
 _MAX_LINES = 6000
 _MAX_LINE = 1000  # characters
@@ -203,4 +202,4 @@ def _rules() -> _Rules:
 
 def load_data() -> dict[str, Any]:
     """guilty.toml as it is."""
-    return tomllib.loads(files(__package__).joinpath("guilty.toml").read_text(encoding="utf-8"))
+    return read_toml(__package__, "guilty.toml")

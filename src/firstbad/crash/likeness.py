@@ -4,16 +4,15 @@ Facts only, as named terms; what a term is worth is in identity.toml, fitted by 
 """
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files as resources
 from typing import Any
 
 from firstbad.crash.formats import load, type_of
 from firstbad.crash.frames import clean_function
 from firstbad.crash.parse import Report
+from firstbad.packaged import read_toml
 
 _NEAR = 3  # innermost frames that count as near
 _DEEP = 8  # innermost frames that are compared: further out, all system calls look alike
@@ -69,7 +68,7 @@ class _Facts:
 
 def read_facts() -> dict[str, Any]:
     """likeness.toml as it stands."""
-    return tomllib.loads(resources(__package__).joinpath("likeness.toml").read_text(encoding="utf-8"))
+    return read_toml(__package__, "likeness.toml")
 
 
 @cache

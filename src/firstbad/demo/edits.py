@@ -1,13 +1,12 @@
 """Edits of source files, anchored by text: each replaces the one place where its old text stands."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from firstbad.errors import UserError
+from firstbad.packaged import read_toml
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def load_bugs() -> dict[str, Edit]:
 
 
 def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((files(__package__) / "data" / name).read_text())
+    return read_toml(__package__, f"data/{name}")
 
 
 def apply_all(file: str, text: str | None, edits: Sequence[Edit]) -> str:

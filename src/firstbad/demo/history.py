@@ -1,16 +1,14 @@
 """Turns a plan into commits: file contents, authors, dates, messages."""
 
 import random
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
 
 from firstbad.demo.edits import Edit, apply_all
 from firstbad.demo.fastimport import Importer, NewCommit, Person
 from firstbad.demo.plan import FIRST_MINOR, Node, Plan
 from firstbad.demo.source import PLAIN
+from firstbad.packaged import read_toml
 
 BASE_DATE = 1731880800  # 2024-11-17, when 6.12 came out
 STEP = 220_000  # seconds from one commit to the next: about nine weeks from release to release
@@ -28,7 +26,7 @@ class People:
     """Who writes and who merges; all of them invented (``data/people.toml``)."""
 
     def __init__(self) -> None:
-        table: dict[str, Any] = tomllib.loads((files(__package__) / "data" / "people.toml").read_text())
+        table = read_toml(__package__, "data/people.toml")
         self.upstream = Person(*table["upstream"])
         self.authors = [Person(*author) for author in table["authors"]]
         self._areas = [

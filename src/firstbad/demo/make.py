@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +16,7 @@ from firstbad.demo.history import BASE_DATE, Contents, People, Writer
 from firstbad.demo.plan import FIRST_MINOR, RELEASES, Plan, make_plan
 from firstbad.demo.source import SourceFile, Trim, find_source, read_source
 from firstbad.errors import UserError
+from firstbad.packaged import read_toml
 
 BASE_TAG = "v6.12"
 MARKER = "demo.json"
@@ -133,7 +133,7 @@ def _read_texts(repo: Path, edits: list[Edit]) -> dict[str, str]:
 def _facts(plan: Plan, names: dict[int, str], seed: int) -> dict[str, Any]:
     """Return what ``demo.json`` holds: the truth, beside the repository."""
     tags = [BASE_TAG, *plan.tags]
-    table = tomllib.loads((files(__package__) / "data" / "cases.toml").read_text())
+    table = read_toml(__package__, "data/cases.toml")
     return {
         "seed": seed,
         "tags": tags,

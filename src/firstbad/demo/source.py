@@ -4,13 +4,12 @@ import re
 import stat
 import subprocess
 import tarfile
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
+from firstbad.packaged import read_toml
 
 PACKAGE = "linux-source-6.12"
 WHERE = Path("/usr/src")
@@ -47,7 +46,7 @@ class Trim:
     @classmethod
     def load(cls) -> "Trim":
         """Read the rule that ships with the package."""
-        table = tomllib.loads((files(__package__) / "data" / "trim.toml").read_text())
+        table = read_toml(__package__, "data/trim.toml")
         return cls(table["names"], table["keep"], table["drop"])
 
     def __call__(self, path: str) -> bool:

@@ -1,6 +1,5 @@
 """Built kernels, kept by what they were built from; a build that failed is kept as the fact that it is."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,8 +10,10 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from firstbad.disk import bytes_of_files
 from firstbad.kernel.architecture import DEFAULT
 from firstbad.kernel.process import file_lock
+from firstbad.locks import locked
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,6 @@ class Artifacts:
         (made / "meta.json").unlink()
         return self.put(replace(built, key=key), made)
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(path.lstat().st_size for path in self.directory.rglob("*") if path.is_file())
-
     def collect(self, keep: frozenset[str] = frozenset(), limit: int | None = None) -> int:
         """Remove what was used longest ago until the limit holds; returns the bytes freed.
 
@@ -111,9 +108,8 @@ class Artifacts:
         """
         limit = self.limit_bytes if limit is None else limit
         self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / ".gc.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            total = before = self.size()
+        with locked(self.directory / ".gc.lock"):
+            total = before = bytes_of_files(self.directory)
             metas = sorted(self.directory.glob("*/meta.json"), key=lambda path: path.stat().st_mtime)
             for whole in (False, True):
                 for meta in metas:
@@ -127,7 +123,7 @@ class Artifacts:
 
 def _remove(path: Path) -> int:
     if path.is_dir():
-        size = sum(item.lstat().st_size for item in path.rglob("*") if item.is_file())
+        size = bytes_of_files(path)
         shutil.rmtree(path)
         return size
     if not path.exists():

@@ -1,9 +1,9 @@
 """Access to this package's data files, whose rules are bounded by releases."""
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 from typing import Any
+
+from firstbad.packaged import read_toml
 
 Version = tuple[int, int, int]
 
@@ -11,7 +11,7 @@ Version = tuple[int, int, int]
 @cache
 def load(name: str) -> dict[str, Any]:
     """One packaged TOML file."""
-    return tomllib.loads(files("firstbad.kernel").joinpath(name).read_text())
+    return read_toml(__package__, name)
 
 
 def version_of(tag: str) -> Version:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from firstbad.disk import bytes_of_files
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.git import Repo
 from firstbad.history.patch import AlreadyApplied, PatchError, patched_tree, read_patch
@@ -146,8 +147,7 @@ class Fixer:
                 left.unlink(missing_ok=True)  # half an object of a git that was killed or had no room
             for left in self.directory.glob("index-*"):
                 shutil.rmtree(left, ignore_errors=True)
-            size = sum(path.lstat().st_size for path in self.directory.rglob("*") if path.is_file())
-            if size > _MOST_OBJECTS:
+            if bytes_of_files(self.directory) > _MOST_OBJECTS:
                 shutil.rmtree(self.directory)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from firstbad.disk import bytes_of_files
+
 NEAR = 0.5
 """Share of the objects below which building on what is there is worth more than keeping it for another commit."""
 MOST = 4
@@ -93,8 +95,8 @@ class Place:
         return (note if note.exists() else self.directory).stat().st_mtime
 
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(item.lstat().st_size for item in self.directory.rglob("*") if item.is_file())
+        """Bytes of its files."""
+        return bytes_of_files(self.directory)
 
 
 def places(root: Path) -> list[Place]:

@@ -1,7 +1,6 @@
 """Long-running host programs: killed as a group, dead when we are, and found again after a crash of ours."""
 
 import contextlib
-import fcntl
 import itertools
 import math
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.errors import InfrastructureError
+from firstbad.locks import try_lock
 
 _MARK = "FIRSTBAD_BUILDER"
 
@@ -81,7 +81,7 @@ def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as lock:
         deadline = time.monotonic() + patience
-        while not _try_lock(lock.fileno()):
+        while not try_lock(lock):
             lock.seek(0)
             owner = lock.read().strip()
             if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
@@ -104,7 +104,7 @@ def file_lock(path: Path, cancel: threading.Event | None = None) -> Iterator[Non
     ``cancel`` is set meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
-        while not _try_lock(lock.fileno()):
+        while not try_lock(lock):
             if cancel is not None and cancel.is_set():
                 raise Cancelled
             time.sleep(0.05)
@@ -119,7 +119,7 @@ class Slot:
         root.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
             self._lock = (root / f"{number}.slot").open("a+")
-            if _try_lock(self._lock.fileno()):
+            if try_lock(self._lock):
                 self.directory = root / str(number)
                 return
             self._lock.close()
@@ -132,14 +132,6 @@ class Slot:
 def mark(directory: Path) -> dict[str, str]:
     """Environment by which processes of this builder are known."""
     return {_MARK: str(directory)}
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _end_orphans(directory: Path) -> None:

@@ -5,10 +5,10 @@ The kinds are data, failures.toml. A title holds what stays the same from run to
 
 import re
 import signal
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from firstbad.packaged import read_toml
 
 _LINE, _LINES = 2000, 20_000  # letters of a line, lines of an output that are looked at
 _NEAR = 40  # lines after the one that names the failure in which its stack is looked for
@@ -49,7 +49,7 @@ class Kind:
 @cache
 def kinds() -> tuple[Kind, ...]:
     """All kinds, by precedence."""
-    rows = tomllib.loads(files(__package__).joinpath("failures.toml").read_text(encoding="utf-8"))["failure"]
+    rows = read_toml(__package__, "failures.toml")["failure"]
 
     def pattern(row: dict[str, str], name: str) -> re.Pattern[str] | None:
         return re.compile(row[name]) if name in row else None

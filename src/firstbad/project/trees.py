@@ -20,10 +20,12 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
+from firstbad.disk import bytes_on_disk
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.apart import promised
 from firstbad.history.git import Repo
 from firstbad.history.worktree import AS_COMMITTED
+from firstbad.locks import try_lock
 
 # Paths are no patterns; references lie in files, whatever is the user's choice for new repositories.
 _OURS = {"GIT_LITERAL_PATHSPECS": "1", "GIT_DEFAULT_REF_FORMAT": "files", **AS_COMMITTED}
@@ -55,7 +57,7 @@ class Trees:
         ``stopped`` before others are done."""
         directory = self.at(commit)
         with self._file(commit, "lock") as lock:
-            while not _try_lock(lock):
+            while not try_lock(lock):
                 if stopped():
                     raise InfrastructureError("the session is ending")
                 time.sleep(0.05)
@@ -79,7 +81,7 @@ class Trees:
         """The first place of a revision that nobody uses, in no process of this host."""
         for number in count():
             with self._file(commit, f"place{number}") as lock:
-                if _try_lock(lock):
+                if try_lock(lock):
                     yield number
                     return
 
@@ -137,7 +139,7 @@ class Trees:
         """Remove what was used longest ago until the rest fits the budget; the commits of ``keep`` stay."""
         spared = {".locks", *(self.at(commit).name for commit in keep)}
         found = sorted((path for path in self.root.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-        sizes = {path: _size(path) for path in found}
+        sizes = {path: bytes_on_disk(path) for path in found}
         total = sum(sizes.values())
         for path in found:
             if total <= self.budget:
@@ -147,7 +149,7 @@ class Trees:
 
     def _remove_unused(self, path: Path) -> bool:
         with self._file(path.name, "use") as used:
-            free = _try_lock(used)
+            free = try_lock(used)
             if free:
                 _remove(path)
             return free
@@ -295,14 +297,6 @@ def _is_submodule(name: str) -> bool:
     return name.isprintable() and not name.startswith(("/", "-")) and not {"", ".", ".."} & set(name.split("/"))
 
 
-def _try_lock(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _status(directory: Path) -> str:
     words = ("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none")
     return Repo(directory).git(*words, check=False)
@@ -325,14 +319,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _size(path: Path) -> int:
-    total = 0
-    for root, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(root, name)).st_blocks * 512  # noqa: PTH118
-            except OSError:
-                pass
-    return total

@@ -5,11 +5,11 @@ written back byte for byte.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from firstbad.packaged import read_toml
 
 _TYPES = {
     "H": r"[0-9a-f]{40}",
@@ -53,7 +53,7 @@ class _Template:
 
 @cache
 def _templates() -> dict[str, _Template]:
-    data = tomllib.loads(files(__package__).joinpath("lines.toml").read_text(encoding="utf-8"))
+    data = read_toml(__package__, "lines.toml")
     return {row["kind"]: _compile(row["text"], row.get("section", ""), row.get("topic", "")) for row in data["line"]}
 
 

@@ -1,14 +1,13 @@
 """Which rules hold a report back: reads ``reporting.toml``, where each is explained."""
 
-import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from firstbad.kernel.architecture import architecture
+from firstbad.packaged import read_toml
 from firstbad.report.hostile import one_line
 from firstbad.report.story import Story
 from firstbad.report.words import percent
@@ -76,8 +75,7 @@ class Held:
 @cache
 def rules() -> tuple[Rule, ...]:
     """All rules, in the order of the file."""
-    text = files("firstbad.report").joinpath("reporting.toml").read_text(encoding="utf-8")
-    return tuple(_rule(table) for table in tomllib.loads(text)["rules"])
+    return tuple(_rule(table) for table in read_toml(__package__, "reporting.toml")["rules"])
 
 
 def _rule(table: dict[str, Any]) -> Rule:

@@ -4,23 +4,20 @@ The repository's own Makefile and programs run on this host, as this user: nothi
 they are harmless. They get a minimal environment, no network as far as Go and git are concerned, and limited time.
 """
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import tempfile
-import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.history.git import Repo
+from firstbad.locks import locked
+from firstbad.packaged import read_toml
 from firstbad.repro.process import run_bounded
 from firstbad.repro.targets import Target
 
@@ -51,7 +48,7 @@ class Syzkaller:
 @cache
 def facts() -> dict[str, Any]:
     """What ``syzkaller.toml`` says."""
-    return tomllib.loads(resources.files("firstbad.repro").joinpath("syzkaller.toml").read_text())
+    return read_toml(__package__, "syzkaller.toml")
 
 
 def build_syzkaller(clone: Path, revision: str, target: Target, directory: Path) -> Syzkaller:
@@ -69,7 +66,7 @@ def build_syzkaller(clone: Path, revision: str, target: Target, directory: Path)
     key = hashlib.sha256("\0".join([_FORMAT, commit, target.name, *compilers]).encode()).hexdigest()[:32]
     kept = directory / f"syzkaller-{key}"
     if not kept.exists():
-        with _lock(directory):
+        with locked(directory / "syzkaller.lock"):
             if not kept.exists():
                 _build(repo, commit, target, kept, compilers[0])
     flags = frozenset((kept / "flags").read_text().split())
@@ -211,10 +208,3 @@ def _last_line(output: str) -> str:
 def _make_writable(place: Path) -> None:
     for directory, _, _ in os.walk(place):
         Path(directory).chmod(0o700)
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    with (directory / "syzkaller.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

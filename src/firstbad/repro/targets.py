@@ -2,13 +2,12 @@
 
 import platform
 import subprocess
-import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from firstbad.errors import UserError
+from firstbad.packaged import read_toml
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ class Target:
 @cache
 def targets() -> dict[str, Target]:
     """All targets by name."""
-    text = resources.files("firstbad.repro").joinpath("targets.toml").read_text()
-    return {name: _target(name, row) for name, row in tomllib.loads(text).items()}
+    return {name: _target(name, row) for name, row in read_toml(__package__, "targets.toml").items()}
 
 
 def _target(name: str, row: dict[str, Any]) -> Target:

@@ -2,12 +2,12 @@
 
 import errno
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
+
+from firstbad.packaged import read_toml
 
 Calls = frozenset[tuple[int, str, int]]
 """System calls: the number, what it was about (``-``: the number says enough) and its error (0: it worked)."""
@@ -64,5 +64,5 @@ def _names() -> dict[int, str]:
 
 @cache
 def _data() -> tuple[frozenset[int], tuple[str, ...]]:
-    data = tomllib.loads((files(__package__) / "reach.toml").read_text())
+    data = read_toml(__package__, "reach.toml")
     return frozenset(getattr(errno, one) for one in data["lacking"]), tuple(data["kernel_paths"])

@@ -1,6 +1,5 @@
 """What finished jobs leave on this machine, and when it goes: consoles, copies of uploads; never events or logs."""
 
-import fcntl
 import logging
 import os
 import shutil
@@ -8,8 +7,10 @@ import threading
 import time
 from pathlib import Path
 
+from firstbad.disk import bytes_of_files
 from firstbad.errors import FirstbadError, UserError
 from firstbad.home import GIB, Home
+from firstbad.locks import try_lock
 from firstbad.references import FILES
 from firstbad.store import Store
 from firstbad.store.jobs import OPEN_STATES
@@ -48,11 +49,7 @@ def tidy(store: Store, home: Home, days: float, limit: int) -> int:
     if not directory.is_dir():
         return 0
     with (directory / ".tidy.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return 0
-        return _tidy(store, home, directory, days, limit)
+        return _tidy(store, home, directory, days, limit) if try_lock(lock) else 0
 
 
 def _tidy(store: Store, home: Home, directory: Path, days: float, limit: int) -> int:
@@ -60,7 +57,7 @@ def _tidy(store: Store, home: Home, directory: Path, days: float, limit: int) ->
     kept: list[tuple[float, Path, int]] = []
     for consoles in directory.glob("*/consoles"):
         ended = _ended(store, consoles.parent.name)
-        size = _size(consoles)
+        size = bytes_of_files(consoles)
         if ended is not None and days and now - ended > days * 86_400:
             freed += _remove(consoles, size)
         else:
@@ -73,7 +70,7 @@ def _tidy(store: Store, home: Home, directory: Path, days: float, limit: int) ->
         total -= size
     for copies in (home.root / FILES).glob("*"):
         if days and now - copies.stat().st_mtime > days * 86_400:
-            freed += _remove(copies, _size(copies))  # whoever needs it again gets it from the store
+            freed += _remove(copies, bytes_of_files(copies))  # whoever needs it again gets it from the store
     return freed
 
 
@@ -92,10 +89,6 @@ def _ended(store: Store, name: str) -> float | None:
 def _remove(path: Path, size: int) -> int:
     shutil.rmtree(path, ignore_errors=True)
     return size
-
-
-def _size(path: Path) -> int:
-    return sum(item.lstat().st_size for item in path.rglob("*") if not item.is_dir())
 
 
 class Housekeeper:

@@ -1,6 +1,5 @@
 """What a stored job names, brought to this machine before the job is worked on: uploaded files, repositories."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.history.git import Repo
 from firstbad.home import Home
+from firstbad.locks import locked
 from firstbad.network import resolve, url_parts
 from firstbad.references import FILES, REPOSITORIES, fields
 from firstbad.store import Store, StoredJob
@@ -79,8 +79,7 @@ def provide_repository(home: Home, known: Repository, refresh: bool = False) -> 
     """
     path = home.root / REPOSITORIES / known.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{known.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path.parent / f".{known.name}.lock"):
         if "://" not in known.place:
             _link(path, Path(known.place), known.name)
         elif not (path / "HEAD").exists():

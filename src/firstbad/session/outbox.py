@@ -5,7 +5,6 @@ dies in between leaves a mail whose fate nobody knows: it is not sent again unti
 """
 
 import contextlib
-import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal
 
 from firstbad.errors import UserError
 from firstbad.home import Home
+from firstbad.locks import locked
 from firstbad.report.mail import Earlier, Letter, bug_key
 from firstbad.report.rules import Facts
 from firstbad.report.smtp import MailSettings, NotSentError
@@ -65,8 +65,7 @@ class Outbox:
     def locked(self) -> Iterator[None]:
         """One process at a time looks at what was sent and sends."""
         self.home.root.mkdir(parents=True, exist_ok=True)
-        with (self.home.root / "mail.lock").open("a+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.home.root / "mail.lock"):
             yield
 
     def last(self, job: int) -> Mail | None:

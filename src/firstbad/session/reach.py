@@ -1,17 +1,16 @@
 """Did a clean run come near the crash's code? Which functions are watched, and what a run says that watched them."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from firstbad.crash import Report
 from firstbad.crash.formats import load
 from firstbad.crash.frames import clean_function
 from firstbad.crash.guilty_function import named
+from firstbad.packaged import read_toml
 from firstbad.session.outcome import Reached, Run
 
 REACH_UNKNOWN = "reach: unknown"
@@ -118,5 +117,5 @@ def reach_line(aim: Mapping[str, Any], runs: Sequence[Run], away: Sequence[str] 
 
 @cache
 def _everywhere() -> re.Pattern[str]:
-    data = tomllib.loads((files(__package__) / "reach.toml").read_text())
+    data = read_toml(__package__, "reach.toml")
     return re.compile("(?:" + "|".join(data["everywhere"]) + r")\Z")

@@ -1,6 +1,5 @@
 """One database, SQLite or PostgreSQL: transactions that wait for a database which is away, and the migrations."""
 
-import fcntl
 import logging
 import math
 import re
@@ -16,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from firstbad.errors import InfrastructureError, UserError
+from firstbad.locks import try_lock
 
 HEAD = "0003"  # the newest migration; a database at it needs no alembic at all
 PATIENCE = 30.0  # seconds in which a database that is away has to come back, where nothing else is said
@@ -131,12 +131,8 @@ class Database:
             except OSError:  # SQLite says better what is wrong with the place
                 yield
                 return
-            while not self.give_up.is_set() and time.monotonic() < deadline:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    time.sleep(0.001)
+            while not self.give_up.is_set() and time.monotonic() < deadline and not try_lock(lock):
+                time.sleep(0.001)
             yield
 
     def _may_pass(self, error: sa.exc.DBAPIError) -> bool:

@@ -1,15 +1,14 @@
 """How QEMU plays each architecture's machine: reads ``machines.toml``."""
 
 import platform
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from firstbad.errors import UserError
+from firstbad.packaged import read_toml
 from firstbad.vm.keep import STAYS, Keeper
 from firstbad.vm.limits import Acceleration, MachineConfig
 from firstbad.vm.ssh import disk_options, root_parameters
@@ -46,8 +45,7 @@ class Architecture:
 
 @cache
 def _tables() -> dict[str, Architecture]:
-    text = resources.files("firstbad.vm").joinpath("machines.toml").read_text()
-    tables = tomllib.loads(text)
+    tables = read_toml(__package__, "machines.toml")
     every = tables.pop("all")["append"]
     return {name: _architecture(name, table, every) for name, table in tables.items()}
 

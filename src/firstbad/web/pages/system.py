@@ -1,16 +1,15 @@
 """The service itself: workers, queue, disk, what failed lately."""
 
-import os
 import shutil
 import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from firstbad.disk import bytes_on_disk
 from firstbad.home import GIB, Home
 from firstbad.store.listing import Filter
 from firstbad.store.watch import WorkerRow, workers
@@ -46,19 +45,10 @@ class _Sizes:
             "compile cache": home.ccache,
             "jobs": home.root / "jobs",
         }
-        found = {name: _size(path) for name, path in places.items()}
+        found = {name: bytes_on_disk(path) for name, path in places.items()}
         with self._lock:
             self._found[home.root] = time.monotonic(), found
             self._counting.discard(home.root)
-
-
-def _size(path: Path) -> int:
-    total = 0
-    for base, _, names in os.walk(path):
-        for name in names:
-            with suppress(OSError):  # it may go meanwhile
-                total += (Path(base) / name).lstat().st_blocks * 512
-    return total
 
 
 def _told(site: Site, viewer: Viewer, worker: WorkerRow) -> WorkerRow:
