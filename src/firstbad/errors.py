@@ -80,6 +80,18 @@ class BuildError(FirstbadError):
         self.log = log
 
 
+def kind_of_error(error: BaseException) -> str:
+    """The kind of result that an error is, in the words of the machine-readable contracts; "internal error" for one
+    that is none of these."""
+    if isinstance(error, UserError):
+        return "unusable input"
+    if isinstance(error, BisectionError):
+        return error.status
+    if isinstance(error, InfrastructureError):
+        return "infra_failure"
+    return "untestable" if isinstance(error, FirstbadError) else "internal error"
+
+
 def not_killed(what: str, status: int) -> None:
     """Raise InfrastructureError where a program's exit status says that a signal ended it: then it has no answer."""
     if status < 0:

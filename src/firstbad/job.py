@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from firstbad.errors import NotFoundError, UserError
 from firstbad.job_text import LARGEST, parse_toml
@@ -13,6 +13,16 @@ from firstbad.references import NOTHING, is_reference
 Kind = Literal["cause", "fix", "test"]
 _VERSION = r"^(v?\d{1,9}\.\d{1,9}(\.\d{1,9})?)?$"
 BugClass = Literal["crash", "hang", "leak", "boot", "test", "metric"]
+
+
+def _no_option(revision: str) -> str:
+    if revision.startswith("-"):
+        raise ValueError(f"a revision can't begin with '-': {revision!r}")
+    return revision
+
+
+Revision = Annotated[str, AfterValidator(_no_option)]
+"""Whatever git understands as one, and no option of git's."""
 
 
 class Symptom(BaseModel):
@@ -85,8 +95,7 @@ class OwnFix(BaseModel):
         if bool(self.commit) == (self.patch is not None):
             raise ValueError("either 'commit' or 'patch' must be given")
         for name in (self.commit, self.guilty):
-            if name.startswith("-"):
-                raise ValueError(f"a revision can't begin with '-': {name!r}")
+            _no_option(name)
         return self
 
 
@@ -140,7 +149,7 @@ class Reproduction(BaseModel):
     syzkaller: Path | None = Field(
         default=None, description="a git clone of syzkaller, for syz programs; else $FIRSTBAD_SYZKALLER"
     )
-    syzkaller_commit: str = Field(default="", description="its revision that found the crash; empty: HEAD")
+    syzkaller_commit: Revision = Field(default="", description="its revision that found the crash; empty: HEAD")
     busybox: Path | None = Field(default=None, description="static, for scripts on other architectures")
     sandbox: Literal["none", "setuid", "namespace", "android"] | None = None
     threaded: bool | None = None
@@ -148,13 +157,6 @@ class Reproduction(BaseModel):
     procs: int | None = Field(default=None, ge=1, le=64)
     repeat_times: int | None = Field(default=None, ge=0, description="0: until the time is up")
     slowdown: int | None = Field(default=None, ge=1, le=100)
-
-    @field_validator("syzkaller_commit")
-    @classmethod
-    def _no_option(cls, value: str) -> str:
-        if value.startswith("-"):
-            raise ValueError(f"a revision can't begin with '-': {value!r}")
-        return value
 
     def options(self) -> dict[str, Any]:
         """What the job says instead of the reproducer."""
@@ -230,14 +232,14 @@ class Job(BaseModel):
         default=None, description="a smaller configuration; what the crash does not need goes"
     )
     repro: Path = Field(description="C source, a static program, a script, or a syz program")
-    commit: str = Field(default="HEAD", description="where the crash was seen")
+    commit: Revision = Field(default="HEAD", description="where the crash was seen")
     commit_title: str = Field(
         default="", description="title of 'commit': finds it again on the branch (HEAD; fix: head) after a rebase"
     )
     release_tags: list[str] = Field(
         default_factory=list, description="what release tags look like, as in 'Ubuntu-{major}.{minor}.{patch}-{abi}'"
     )
-    head: str = Field(default="", description="fix only: tip of the branch where the crash is gone; empty: HEAD")
+    head: Revision = Field(default="", description="fix only: tip of the branch where the crash is gone; empty: HEAD")
     title: str = Field(default="", description="crash title; empty: learned at the start commit")
     good: list[str] = Field(default_factory=list, description="cause: revisions known to be good; they are tested")
     path: list[str] = Field(default_factory=list, description="paths that the culprit probably touches")
@@ -265,17 +267,10 @@ class Job(BaseModel):
             return {"repro": str(NOTHING), **data}
         return data
 
-    @field_validator("commit", "head")
-    @classmethod
-    def _no_option(cls, value: str) -> str:
-        if value.startswith("-"):
-            raise ValueError(f"a revision can't begin with '-': {value!r}")
-        return value
-
     @field_validator("good")
     @classmethod
     def _no_options(cls, value: list[str]) -> list[str]:
-        return [cls._no_option(item) for item in value]
+        return [_no_option(item) for item in value]
 
     @model_validator(mode="after")
     def _user_mode(self) -> "Job":

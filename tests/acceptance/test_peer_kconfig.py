@@ -10,7 +10,7 @@ from tests.support.peer import shared
 
 from firstbad.kernel.dotconfig import read_config
 from firstbad.kernel.kconfig import parse_kconfig
-from firstbad.kernel.kconfig_expr import KconfigError, needs, parse_expr, parse_prefix
+from firstbad.kernel.kconfig_expr import KconfigError, needs, parse_expr
 from firstbad.kernel.minimize import Plan
 from firstbad.kernel.slices import Enough, TooManyChunksError, minimize
 
@@ -71,7 +71,7 @@ def test_expressions(number):
     assert str(expr) == case["out"]
     if case["deps"]:
         assert sorted(needs(expr)) == case["deps"]
-    assert parse_prefix(f"{case['in']} if SOMETHING") == (expr, "if SOMETHING")
+    assert parse_expr(f"{case['in']} if SOMETHING") == expr
 
 
 @pytest.mark.parametrize("number", range(3))

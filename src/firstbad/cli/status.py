@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 
-from firstbad.errors import BisectionError, FirstbadError, InfrastructureError, UserError
+from firstbad.errors import UserError, kind_of_error
 from firstbad.packaged import read_toml
 
 _TEST = {"not_seen": "not_seen", "crashes": "crashes", "infra_failure": "infra_failure"}
@@ -46,17 +46,9 @@ def is_cancelled(error: BaseException) -> bool:
 
 def status_of(error: BaseException) -> str:
     """The kind of result that an error is."""
-    if isinstance(error, UserError):
-        return "unusable input"
-    if isinstance(error, BisectionError):
-        return error.status
-    if isinstance(error, InfrastructureError):
-        return "infra_failure"
     if is_cancelled(error):
         return "cancelled"
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    return "untestable" if isinstance(error, FirstbadError) else "internal error"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else kind_of_error(error)
 
 
 def exit_of_error(error: BaseException, command: str) -> int:

@@ -30,8 +30,9 @@ class Commit:
     """When it was committed to the tree that it lies in."""
 
 
-# Set where we are called by git itself (a hook, an alias, `git bisect run`): about another repository than ours.
-_ANOTHER = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
+ANOTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
+"""Variables that are set where we are called by git itself (a hook, an alias, `git bisect run`): about another
+repository than ours."""
 # A repository is hostile input: no hooks, no program that watches files or checks signatures, none in place of a
 # transport; no colours in what is read; no differences of files that are too large to be read.
 _SETTINGS = (
@@ -65,6 +66,12 @@ def _broken(messages: bytes) -> str:
     text = messages[:_MESSAGES].decode("utf-8", "replace")
     found = _BROKEN.search(text)
     return text[found.start() :].split("\n", 1)[0].strip() if found else ""
+
+
+def complaint(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The last line of what git said on stderr, where the reason stands; empty where it said nothing."""
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def parse_commit(text: str) -> Commit:
@@ -157,10 +164,7 @@ class Repo:
         if broken:  # no answer to what was asked, whatever the status says
             raise InfrastructureError(f"git {args[0]} failed in {self.path}: {broken}")
         if check and done.returncode:
-            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise InfrastructureError(
-                f"git {args[0]} failed in {self.path}: {reason[-1] if reason else done.returncode}"
-            )
+            raise InfrastructureError(f"git {args[0]} failed in {self.path}: {complaint(done) or done.returncode}")
         return done
 
     def _command(self, args: tuple[str, ...], cwd: Path | None) -> list[str]:
@@ -169,7 +173,7 @@ class Repo:
 
     def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
         return {
-            **{name: value for name, value in os.environ.items() if name not in _ANOTHER},
+            **{name: value for name, value in os.environ.items() if name not in ANOTHERS},
             **self._own_objects,
             **(env or {}),
             "GIT_TERMINAL_PROMPT": "0",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from firstbad.kernel.kconfig_expr import Expr, KconfigError, end_of_quoted, needs, parse_prefix
+from firstbad.kernel.kconfig_expr import KconfigError, end_of_quoted, needs, parse_expr
 
 Read = Callable[[str], str | None]
 
@@ -191,7 +191,7 @@ class _Reader:
     def _open(self, word: str, rest: str) -> None:
         block = _Block(word)
         if word == "if":
-            block.needs = set(needs(_expression(rest)))
+            block.needs = set(needs(parse_expr(rest)))
         elif word == "menu":
             block.title = _unquoted(rest)
         else:
@@ -206,9 +206,9 @@ class _Reader:
             return False
         asked = self.option.depends if self.option is not None else self.inside.needs if self.inside else set()
         if word == "depends" and rest.startswith("on"):
-            asked |= needs(_expression(rest[2:]))  # "depends on A if B" (v6.18): A is what it needs
+            asked |= needs(parse_expr(rest[2:]))  # "depends on A if B" (v6.18): A is what it needs
         elif word == "visible" and rest.startswith("if"):
-            asked |= needs(_expression(rest[2:]))
+            asked |= needs(parse_expr(rest[2:]))
         elif word in TYPES or word == "prompt":
             self._prompt(word, rest, asked)
         elif word in ("def_bool", "def_tristate"):
@@ -216,7 +216,7 @@ class _Reader:
                 self.option.type = word.removeprefix("def_")
         elif word == "select":
             if self.option is not None:
-                self.option.selects |= needs(_expression(rest))
+                self.option.selects |= needs(parse_expr(rest))
         elif word not in _IGNORED:
             return False
         return True
@@ -228,7 +228,7 @@ class _Reader:
         if rest[:1] in ('"', "'"):
             after = rest[end_of_quoted(rest, 0) :].strip()
             if after.startswith("if"):
-                asked |= needs(_expression(after[2:]))
+                asked |= needs(parse_expr(after[2:]))
 
     def _source(self, name: str, relative: bool) -> None:
         if relative:
@@ -249,13 +249,6 @@ class _Reader:
 
     def _filled(self, text: str) -> str:
         return _VARIABLE.sub(lambda found: self.variables.get(found[1] or found[2], found[0]), text)
-
-
-def _expression(text: str) -> Expr:
-    expr, rest = parse_prefix(text)
-    if rest and not re.match(r"if\b", rest):
-        raise KconfigError(f"unexpected {rest[:40]!r} after an expression")
-    return expr
 
 
 def _unquoted(text: str) -> str:

@@ -63,20 +63,12 @@ _DEEPEST = 200  # of parentheses and negations; a tree is hostile input
 
 
 def parse_expr(text: str) -> Expr:
-    """A whole text as one expression. Raises KconfigError."""
-    expr, rest = parse_prefix(text)
-    if rest:
+    """The expression of an attribute; a condition after it (``A if B``) is left out. Raises KconfigError."""
+    reader = _Reader(text)
+    expr, rest = reader.either(), reader.rest()
+    if rest and not re.match(r"if\b", rest):
         raise KconfigError(f"unexpected {rest[:40]!r} after an expression")
     return expr
-
-
-def parse_prefix(text: str) -> tuple[Expr, str]:
-    """The expression that a text begins with, and what follows it (``A if B``: ``A`` and ``if B``).
-
-    Raises KconfigError.
-    """
-    reader = _Reader(text)
-    return reader.either(), reader.rest()
 
 
 def needs(expr: Expr) -> frozenset[str]:

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.errors import InfrastructureError
-from firstbad.history.git import Repo
+from firstbad.history.git import ANOTHERS, Repo
 from firstbad.home import Home
 from firstbad.job import Project
 from firstbad.project.contained import Ended, Running
 from firstbad.project.trees import Made, Trees
 
-_OURS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
 _FULL = 64 << 20  # bytes that must be free for a failing run to say something
 _LINE = 300
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the shell, or what it ran last; hosts out of memory do that
@@ -145,7 +144,7 @@ class Bench:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _environment(self, commit: str, directory: Path, scratch: Path, run: int) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        inherited = {name: value for name, value in os.environ.items() if name not in ANOTHERS}
         return inherited | {
             "FIRSTBAD_COMMIT": commit,
             "FIRSTBAD_BUILD_DIR": str(directory),

@@ -23,7 +23,7 @@ from typing import IO
 from firstbad.disk import bytes_on_disk
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.history.apart import promised
-from firstbad.history.git import Repo
+from firstbad.history.git import Repo, complaint
 from firstbad.history.worktree import AS_COMMITTED
 from firstbad.locks import try_lock
 
@@ -278,8 +278,7 @@ class _Own:
     def git(self, *words: str) -> bool:
         """Whether it worked; ``said`` is its last line where not."""
         done = Repo(self.directory).run(*words, check=False, env=_OURS)
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        self.said = lines[-1] if lines else f"status {done.returncode}"
+        self.said = complaint(done) or f"status {done.returncode}"
         return done.returncode == 0
 
     def read(self, *words: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
-from firstbad.history.git import Repo
+from firstbad.history.git import Repo, complaint
 from firstbad.home import Home
 from firstbad.locks import locked
 from firstbad.network import resolve, url_parts
@@ -140,5 +140,4 @@ def _remote(known: Repository, *args: str) -> None:
     except subprocess.TimeoutExpired:
         raise InfrastructureError(f"{known.name}: no end of git after {_CLONE_SECONDS / 3600:.0f} hours") from None
     if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise InfrastructureError(f"{known.name}: git can't get it from {known.place}: {''.join(last)[:300]}")
+        raise InfrastructureError(f"{known.name}: git can't get it from {known.place}: {complaint(done)[:300]}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 from firstbad.errors import InfrastructureError
-from firstbad.history.git import Repo
+from firstbad.history.git import Repo, complaint
 
 ALIKE = 0.6
 """Share of equal words from which on a function of another name counts as the same one, renamed."""
@@ -68,8 +68,7 @@ class Source:
         what = ("-E", "-e", rf"SYSCALL_DEFINE[0-6]\({system_call}\b") if system_call else ("-w", "-F", "-e", function)
         done = self.repo.run("grep", "--no-color", how, *what, commit, "--", *_SOURCES, check=False)
         if done.returncode > 1:  # a search that failed found nothing, which is not the same as "there is nothing"
-            reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise InfrastructureError(f"git grep failed in {self.repo.path}: {reason[-1] if reason else ''}")
+            raise InfrastructureError(f"git grep failed in {self.repo.path}: {complaint(done)}")
         return done
 
     def _renamed(self, commit: str, function: str, path: str) -> str | None:

@@ -56,7 +56,7 @@ def _before_boot(facts: Facts, console: Console) -> tuple[Ended, str]:
         return _CALM["cancelled"]
     code = facts.returncode if facts.stop == "exited" else None
     if code is not None and code > 0:
-        return "infrastructure", f"the machine's program failed (exit status {code}): {_words(facts.messages)}"
+        return _failed(code, facts.messages)
     # User-mode Linux ends a panic by a signal to itself.
     if code is not None and code < 0 and not console.line_with(PANIC):
         return "lost", f"while the machine booted {_killed(code, facts.messages)}"
@@ -80,13 +80,17 @@ def _after_crash(facts: Facts, console: Console) -> tuple[Ended, str]:
 def _vanished(facts: Facts, console: Console) -> tuple[Ended, str]:
     code = facts.returncode or 0
     if code > 0:
-        return "infrastructure", f"the machine's program failed (exit status {code}): {_words(facts.messages)}"
+        return _failed(code, facts.messages)
     if code < 0:
         return "lost", _killed(code, facts.messages)
     reboot = console.line_with(*_REBOOTS)
     if reboot:
         return "lost", f"a program in the machine stopped it: {_words(reboot)}"
     return "lost", "the machine reset itself without a word (triple fault?)"
+
+
+def _failed(code: int, messages: bytes) -> tuple[Ended, str]:
+    return "infrastructure", f"the machine's program failed (exit status {code}): {_words(messages)}"
 
 
 def _killed(code: int, messages: bytes) -> str:

@@ -14,7 +14,7 @@ from firstbad.errors import (
     InfrastructureError,
     LostLeaseError,
     LostMachineError,
-    UserError,
+    kind_of_error,
     machine_failures,
 )
 from firstbad.home import Home
@@ -97,7 +97,7 @@ class Worker:
                 if self.stopping.is_set():  # what was ended for us is no failure of the job
                     _log.info("ends", extra={"job": stored.id})
                 else:
-                    self._failed(stored, str(error), _status(error))
+                    self._failed(stored, str(error), kind_of_error(error))
             except Exception as error:
                 _log.exception("a defect of firstbad", extra={"job": stored.id})
                 self._failed(stored, f"a defect of firstbad: {type(error).__name__}: {error}", "infra_failure")
@@ -169,12 +169,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, LostLeaseError):
         return f"given up: {error}"
     return "paused" if isinstance(error, Paused) else "cancelled" if isinstance(error, Cancelled) else "given back"
-
-
-def _status(error: FirstbadError) -> str:
-    """The kind of failure, in the words of the contracts."""
-    if isinstance(error, BisectionError):
-        return error.status
-    if isinstance(error, InfrastructureError):
-        return "infra_failure"
-    return "unusable input" if isinstance(error, UserError) else "untestable"
