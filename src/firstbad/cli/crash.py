@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from firstbad.cli.crash_text import print_crash, print_none
+from firstbad.cli.inputs import read_input, readable
 from firstbad.cli.tail import follow
 from firstbad.crash import Report, parse, symbolize
 from firstbad.crash.guilty import guilty_file
@@ -93,7 +94,7 @@ def crash(
         _follow(files[0], quiet, helpers, as_json)
     else:
         for name in files:
-            console = _read(name)
+            console = read_input(name)
             none = True
             for report in islice(parse_all(console), None if every else 1):
                 none = False
@@ -183,28 +184,14 @@ def _echo(row: dict[str, Any]) -> None:
     click.echo(json.dumps(row))
 
 
-def _read(name: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except FileNotFoundError:
-        raise NotFoundError(f"{name}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{name}: can't be read: {error.strerror}") from None
-
-
 def _inputs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
     """Name and console of each object, read as they come."""
     for source in files or ("-",):
         if source == "-":
             yield from _objects("stdin", sys.stdin.buffer)
             continue
-        try:
-            with Path(source).open("rb") as stream:
-                yield from _objects(source, stream)
-        except FileNotFoundError:
-            raise NotFoundError(f"{source}: no such file") from None
-        except OSError as error:
-            raise UserError(f"{source}: can't be read: {error.strerror}") from None
+        with readable(source), Path(source).open("rb") as stream:
+            yield from _objects(source, stream)
 
 
 def _objects(source: str, stream: BinaryIO) -> Iterator[tuple[str, bytes]]:

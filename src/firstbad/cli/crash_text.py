@@ -7,8 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from firstbad.cli.output import named, out
+from firstbad.report.hostile import STEERING
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _OOPS = re.compile(
     r"BUG:|WARNING:|INFO:|UBSAN:|Oops|Kernel panic|kernel BUG at|protection fault|stack segment|memory leak"
 )
@@ -36,7 +36,7 @@ def print_none(name: str) -> None:
 
 def escaped(text: str) -> str:
     """Text without what could steer a terminal: ``\\x1b`` for the escape character; no carriage return at the end."""
-    return named(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.rstrip("\r")))
+    return named(STEERING.sub(lambda found: f"\\x{ord(found[0]):02x}", text.rstrip("\r")))
 
 
 def _facts(row: dict[str, Any]) -> Iterator[tuple[str, str]]:

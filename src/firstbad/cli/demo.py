@@ -9,6 +9,7 @@ from rich.table import Table
 
 from firstbad.cli.bisect import check
 from firstbad.cli.deadline import deadline_option
+from firstbad.cli.options import PLAIN
 from firstbad.cli.output import duration, out, say, say_error, say_json, tell
 from firstbad.cli.result import print_result
 from firstbad.cli.run import run_job
@@ -44,7 +45,7 @@ from firstbad.store import open_store
 )
 @deadline_option
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a bisection")
-@click.option("--plain", is_flag=True, help="lines instead of the live view")
+@PLAIN
 def demo(
     bug: tuple[str, ...],
     every: bool,

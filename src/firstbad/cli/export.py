@@ -2,13 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from firstbad.cli.options import JOB, together
 from firstbad.cli.output import say_error, write
 from firstbad.errors import UserError
 from firstbad.home import home
@@ -20,7 +20,6 @@ from firstbad.session.result import Jobs, result_json
 from firstbad.store import open_store
 
 _PATH = click.Path(path_type=Path)
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -77,23 +76,19 @@ def _write(option: str, path: Path, text: str) -> None:
         raise UserError(f"{option} {path}: {error.strerror}") from None
 
 
-def output_options(function: _Function) -> _Function:
-    """``--junit``, ``--kcidb``, ``--kcidb-origin``; see :func:`outputs_of`."""
-    options = (
-        click.option("--junit", type=_PATH, help="write a JUnit XML file: a test case for each revision"),
-        click.option("--kcidb", type=_PATH, help="write KCIDB JSON (kernelci's schema 5.3)"),
-        click.option(
-            "--kcidb-origin",
-            envvar="FIRSTBAD_KCIDB_ORIGIN",
-            default="firstbad",
-            show_default=True,
-            show_envvar=True,
-            help="the CI system's name in KCIDB",
-        ),
-    )
-    for option in reversed(options):
-        function = option(function)
-    return function
+output_options = together(
+    click.option("--junit", type=_PATH, help="write a JUnit XML file: a test case for each revision"),
+    click.option("--kcidb", type=_PATH, help="write KCIDB JSON (kernelci's schema 5.3)"),
+    click.option(
+        "--kcidb-origin",
+        envvar="FIRSTBAD_KCIDB_ORIGIN",
+        default="firstbad",
+        show_default=True,
+        show_envvar=True,
+        help="the CI system's name in KCIDB",
+    ),
+)
+"""``--junit``, ``--kcidb``, ``--kcidb-origin``; see :func:`outputs_of`."""
 
 
 def outputs_of(options: dict[str, Any]) -> Outputs:
@@ -102,7 +97,7 @@ def outputs_of(options: dict[str, Any]) -> Outputs:
 
 
 @click.command(epilog="Example: firstbad export 3 --junit bisection.xml --kcidb report.json --kcidb-origin myci")
-@click.argument("number", metavar="[JOB]", type=int, required=False)
+@JOB
 @output_options
 def export(number: int | None, **options: Any) -> None:
     """Write a job's builds, runs and answer (so far) for other programs; `-` is stdout."""

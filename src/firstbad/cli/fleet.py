@@ -38,10 +38,16 @@ def fleet(listen: str, tls: Path | None) -> None:
     asyncio.run(_serve(Hub(listen, security(listen, tls))))
 
 
-async def _serve(hub: "Hub") -> None:
+def told_to_end() -> asyncio.Event:
+    """Set, in the loop that runs, when this process is told to end (SIGTERM, Ctrl-C)."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _serve(hub: "Hub") -> None:
+    stopping = told_to_end()
     await hub.start()
     try:
         await stopping.wait()

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from firstbad.cli.bisect import check, options_of, overrides
+from firstbad.cli.bisect import check
 from firstbad.cli.export import outputs_of
+from firstbad.cli.job_options import job_options, overrides
 from firstbad.cli.output import say, say_error, say_json
 from firstbad.cli.run import finish_job
 from firstbad.cli.status import epilog
@@ -37,7 +38,7 @@ _LINE = "{:5} {:12} {:28} {}"
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--fix/--cause", "fix", default=None, help="what the log searched for  [default: as it says]")
 @click.option("--dry-run", is_flag=True, help="show what would be taken in, and stop")
-@options_of("import")
+@job_options("import")
 def import_(files: tuple[str, ...], fix: bool | None, dry_run: bool, **options: Any) -> None:
     """Finish a bisection that somebody else began: take in its log and search on.
 

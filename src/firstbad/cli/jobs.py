@@ -8,6 +8,7 @@ import click
 from firstbad.cli.hand import by_hand, print_hand
 from firstbad.cli.hand import result_json as hand_json
 from firstbad.cli.here import job_here, under_way
+from firstbad.cli.options import JOB
 from firstbad.cli.output import duration, say, say_json, write
 from firstbad.cli.remote import Server, chosen
 from firstbad.cli.result import print_result
@@ -18,7 +19,6 @@ from firstbad.session.result import Jobs, result_json
 from firstbad.store import Store, StoredJob, open_store
 
 _LINE = "{:>4}  {:5}  {:11}  {:17}  {:6}  {:12}  {}"
-_NUMBER = click.argument("number", metavar="[JOB]", type=int, required=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="one JSON object a job")
 
 
@@ -27,7 +27,7 @@ def _store() -> Store:
 
 
 @click.command(epilog="Example: firstbad status")
-@_NUMBER
+@JOB
 @_JSON
 @click.option("--all", "every", is_flag=True, help="all jobs, where one is under way in this repository too")
 def status(number: int | None, as_json: bool, every: bool) -> None:
@@ -103,7 +103,7 @@ def _row(store: Jobs, stored: StoredJob) -> dict[str, Any]:
 
 
 @click.command(epilog="Example: firstbad show 3")
-@_NUMBER
+@JOB
 @_JSON
 def show(number: int | None, as_json: bool) -> None:
     """The answer of a job and what it rests on; in a work tree that is bisected by hand, of that one."""
@@ -121,7 +121,7 @@ def show(number: int | None, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: firstbad log > bisect.log; firstbad log --git > git.log && git bisect replay git.log")
-@_NUMBER
+@JOB
 @click.option("--git", "as_git", is_flag=True, help="for `git bisect replay`; fix: bad is where the crash is gone")
 def log(number: int | None, as_git: bool) -> None:
     """The bisection log of a job, as far as it is; in a work tree that is bisected by hand, of that one."""
@@ -143,7 +143,7 @@ def log(number: int | None, as_git: bool) -> None:
 
 
 @click.command(epilog="Example: firstbad cancel 3")
-@_NUMBER
+@JOB
 def cancel(number: int | None) -> None:
     """Give a job up; what it learned is kept, `firstbad resume` goes on."""
     server = chosen()

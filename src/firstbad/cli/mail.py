@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import click
 
+from firstbad.cli.options import JOB
 from firstbad.cli.output import say, say_json, tell
 from firstbad.errors import HeldBackError, UserError
 from firstbad.home import Home, home
@@ -26,7 +27,7 @@ _WAIVABLE = [rule.name for rule in rules() if rule.waivable]
     epilog="Example: firstbad mail 3 --output report.eml, and once it is read: firstbad mail 3 --send "
     "--from 'Jo Doe <jo@example.org>' --smtp mail.example.org:587"
 )
-@click.argument("number", metavar="[JOB]", type=int, required=False)
+@JOB
 @click.option("--output", type=click.Path(path_type=Path), help="write it to a file (.eml) instead of stdout")
 @click.option("--send", is_flag=True, help="send it; without this nothing ever leaves this machine")
 @click.option("--smtp", metavar="HOST:PORT", help="the server; else 'smtp' of mail.toml in the data directory")

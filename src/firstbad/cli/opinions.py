@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import click
 
+from firstbad.cli.options import JOB
 from firstbad.cli.output import say
 from firstbad.cli.remote import Server, chosen
 from firstbad.errors import UserError
@@ -42,7 +43,7 @@ def mark(revision: str, verdict: str | None, why: str, number: int | None, undo:
 
 
 @click.command(epilog="Example: firstbad reject 3 --why 'reverted it: the crash stays'")
-@click.argument("number", metavar="[JOB]", type=int, required=False)
+@JOB
 @click.option("--why", default="", help="the reason; it is kept with your name")
 @_UNDO
 def reject(number: int | None, why: str, undo: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from firstbad.report.hostile import STEERING
 from firstbad.report.words import duration
 
 __all__ = [
@@ -19,8 +20,6 @@ __all__ = [
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
-# What steers a terminal: control characters, of both kinds.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # What changes how text is read and is not to be seen: signs that turn its direction, end lines or part and fill
 # letters, and tags. Of surrogates no terminal can be told at all. What joins and varies pictograms stays.
 _UNSEEN = re.compile(
@@ -31,7 +30,7 @@ _UNSEEN = re.compile(
 
 def clean(text: str) -> str:
     """Text from a console, a commit or a compiler without what could steer a terminal or hide what it says."""
-    return named(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    return named(STEERING.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def named(text: str) -> str:
@@ -63,7 +62,7 @@ def write(text: str) -> None:
 def say_json(data: Any) -> None:
     """One JSON object on one line; what a terminal should not be given is written as JSON's escapes."""
     text = json.dumps(data, ensure_ascii=False)
-    for signs in (_CONTROL, _UNSEEN):
+    for signs in (STEERING, _UNSEEN):
         text = signs.sub(lambda sign: json.dumps(sign[0])[1:-1], text)
     print(text, flush=True)  # noqa: T201 - machine-readable output
 

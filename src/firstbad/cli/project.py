@@ -9,6 +9,7 @@ import click
 from firstbad.cli.deadline import deadline_option
 from firstbad.cli.export import output_options, outputs_of
 from firstbad.cli.hand import ends_by_hand
+from firstbad.cli.options import AS_JSON, PLAIN
 from firstbad.cli.output import say_error
 from firstbad.cli.remote import chosen
 from firstbad.cli.run import finish_job
@@ -49,8 +50,8 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.option("--no-confirm", is_flag=True, help="don't run culprit and parents again where all runs agree")
 @deadline_option
 @output_options
-@click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
-@click.option("--plain", is_flag=True, help="lines instead of the live view")
+@AS_JSON
+@PLAIN
 @click.argument("test", nargs=-1, required=True, metavar="-- TEST...")
 def run(test: tuple[str, ...], as_json: bool, plain: bool, deadline: float | None, **options: Any) -> None:
     """The commit that made TEST fail, in any git repository, for TESTs that fail now and then too.

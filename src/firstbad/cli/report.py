@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from firstbad.cli.options import JOB
 from firstbad.cli.output import duration, say
 from firstbad.cli.result import print_result
 from firstbad.errors import UserError
@@ -17,7 +18,7 @@ _STYLES = {"bad": "red", "good": "green", "skip": "yellow"}
 
 
 @click.command(epilog="Example: firstbad report 3 --html crash.html")
-@click.argument("number", metavar="[JOB]", type=int, required=False)
+@JOB
 @click.option("--html", type=click.Path(path_type=Path), help="write one page that needs nothing else; '-': stdout")
 def report(number: int | None, html: Path | None) -> None:
     """Everything about a job's answer: the path of tests, the evidence, the crash, the proof."""

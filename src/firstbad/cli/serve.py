@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import click
 
+from firstbad.cli.options import DATABASE
 from firstbad.home import home
 
 
@@ -13,7 +14,7 @@ from firstbad.home import home
 @click.option("--port", default=8384, show_default=True, type=click.IntRange(1, 65535), help="port to listen on")
 @click.option("--url", envvar="FIRSTBAD_URL", default="", help="where others find it, as https://bisect.example.org")
 @click.option("--upload-mib", type=click.IntRange(1, 1024), default=64, show_default=True, help="largest upload")
-@click.option("--database", default="", help="file or URL  [default: $FIRSTBAD_DATABASE, else this machine's own]")
+@DATABASE
 @click.option("--worker/--no-worker", default=True, help="work on the jobs too, in a process beside  [default: yes]")
 def serve(host: str, port: int, url: str, upload_mib: int, database: str, worker: bool) -> None:
     """Serve the dashboard and the API, and work on the jobs of the queue.

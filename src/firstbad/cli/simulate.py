@@ -1,18 +1,17 @@
 """``simulate``: the real search, and those it is measured against, in a simulated lab."""
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from firstbad.cli.inputs import read_input
 from firstbad.cli.output import err
-from firstbad.errors import NotFoundError, UserError
+from firstbad.errors import UserError
 from firstbad.simulation import POLICIES, Scenario, find_policy, read_scenarios, run
 
 
@@ -64,13 +63,7 @@ def _one(scenario: Scenario, policy: str) -> dict[str, Any]:
 
 def _read(name: str) -> str:
     try:
-        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except FileNotFoundError:
-        raise NotFoundError(f"{name}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{name}: can't be read: {error.strerror}") from None
-    try:
-        return raw.decode()
+        return read_input(name).decode()
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: byte {error.start}: not UTF-8") from None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from firstbad.errors import NotFoundError, UserError
+from firstbad.cli.inputs import readable
 
 _CHUNK = 1 << 20
 _PAUSE = 0.2  # seconds between two looks
@@ -24,12 +24,8 @@ def follow(name: str) -> Iterator[bytes | None]:
     if name == "-":
         yield from _follow_pipe(sys.stdin.fileno())
         return
-    try:
+    with readable(name):
         file: BinaryIO = Path(name).open("rb")  # noqa: SIM115 - replaced while it is followed
-    except FileNotFoundError:
-        raise NotFoundError(f"{name}: no such file") from None
-    except OSError as error:
-        raise UserError(f"{name}: can't be read: {error.strerror}") from None
     try:
         while True:
             chunk = file.read(_CHUNK)

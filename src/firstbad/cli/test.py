@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from firstbad.cli.bisect import check, options_of, overrides
+from firstbad.cli.bisect import check
 from firstbad.cli.export import Outputs, outputs_of
+from firstbad.cli.job_options import job_options, overrides
 from firstbad.cli.output import tell
 from firstbad.cli.remote import Server, chosen
 from firstbad.cli.run import finish_job
@@ -33,7 +34,7 @@ Make = Callable[[dict[str, Any], str], Job]
 
 @click.command(epilog=epilog("test", "firstbad test 3 --patch fix.diff"))
 @click.argument("job", metavar="[JOB]", required=False)
-@options_of("test")
+@job_options("test")
 def test(**options: Any) -> None:
     """Does a revision, maybe with a patch, still crash?
 

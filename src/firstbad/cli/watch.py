@@ -9,6 +9,7 @@ import click
 
 from firstbad.cli.export import Outputs
 from firstbad.cli.live import view
+from firstbad.cli.options import AS_JSON, JOB, PLAIN
 from firstbad.cli.output import say_error, say_json
 from firstbad.cli.remote import Server, chosen
 from firstbad.cli.result import print_result
@@ -25,9 +26,9 @@ _ENDED = ("finished", "failed", "cancelled", "out of time")
 
 
 @click.command(epilog="Example: firstbad watch 3")
-@click.argument("number", metavar="[JOB]", type=int, required=False)
-@click.option("--json", "as_json", is_flag=True, help="print the result as one JSON object")
-@click.option("--plain", is_flag=True, help="lines instead of the live view")
+@JOB
+@AS_JSON
+@PLAIN
 def watch(number: int | None, as_json: bool, plain: bool) -> None:
     """Watch a job (the last one by default) that a worker works on, until it ends; then print its result.
 

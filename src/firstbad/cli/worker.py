@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from firstbad.cli.fleet import TLS
+from firstbad.cli.fleet import TLS, told_to_end
+from firstbad.cli.options import DATABASE
 from firstbad.errors import UserError
 from firstbad.home import home
 
 
 @click.command(epilog="Example: firstbad worker --database postgresql://firstbad@db.example.org/firstbad")
-@click.option("--database", default="", help="file or URL  [default: $FIRSTBAD_DATABASE, else this machine's own]")
+@DATABASE
 @click.option("--until-empty", is_flag=True, help="end when there is nothing left to do")
 @click.option(
     "--lease",
@@ -93,10 +94,7 @@ def _join(server: str, slots: str, shelf: str, name: str, tls: Path | None) -> N
     crew = Crew(place, Shelf(shelf), wanted["build"])
 
     async def work() -> None:
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await join(server, crew, place, name, wanted, stopping, trusted)
+        await join(server, crew, place, name, wanted, told_to_end(), trusted)
 
     try:
         asyncio.run(work())

@@ -10,6 +10,8 @@ import unicodedata
 LINE = 900  # octets of a line; RFC 5322 2.1.1 allows 998 without the line's end
 QUOTE = "| "
 
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that steer a terminal: controls of both kinds, but for tabs and line ends."""
 # Control, formatting (with the bidirectional overrides), surrogates, private use, unassigned; line and paragraph ends.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANKS = re.compile(r"\s+")

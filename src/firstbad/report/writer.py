@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
+from firstbad.report.hostile import STEERING
 from firstbad.report.lines import Line, make_line, match_line, write_line
 
 Side = Literal["good", "bad"]
@@ -63,7 +64,7 @@ def one_line(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Lines of a kernel or a commit without what could steer the terminal that somebody reads the log in."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+    return STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class LogWriter:
