@@ -190,6 +190,7 @@ def test_an_answer_says_all_that_it_says():
     assert answer(gone, gone.older) == Answer("older_than_oldest", [], [], gone.older), "the bound itself is enough"
     both = flat(11, older=0.5)
     assert answer(both, 0.9) is None
+    assert answer(both, 0.9, allowed=np.ones(11, dtype=bool)) is None, "one of them may be, and none of them too"
     said = answer(both, 0.9, final=True)
     assert said is not None
     assert (said.status, len(said.commits), len(said.probabilities)) == ("undecided", 9, 9)
@@ -215,6 +216,9 @@ def test_a_set_is_an_answer_where_no_test_that_may_be_made_parts_it():
     said = answer(belief, 0.95)
     assert said is not None
     assert (said.status, sorted(said.commits)) == ("candidates", [1, 2, 3, 4, 5, 6])
+    assert answer(belief, 0.95, allowed=np.ones(7, dtype=bool)) == said, (
+        "what is broken may be tested and parts nothing"
+    )
     allowed = np.zeros(7, dtype=bool)
     allowed[[0, 6]] = True
     assert answer(flat(7, older=1e-9), 0.95, allowed=allowed) is not None

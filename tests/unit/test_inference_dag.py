@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstbad.inference import Dag, bitmatrix, deltas
-from firstbad.inference.shapes import linear, linux_shaped, shape
+from firstbad.inference.shapes import Shape, linear, linux_shaped, shape
 
 
 @st.composite
@@ -223,3 +223,42 @@ def test_linux_shape():
     figures = [shape(linux_shaped(14_000, seed)) for seed in range(5)]
     assert np.mean([figure.merges for figure in figures]) == pytest.approx(0.07, abs=0.006)
     assert all(figure.mainline < figure.commits / 20 for figure in figures)
+
+
+def test_the_figures_of_a_graph():
+    assert shape(linear(5)) == Shape(5, 0.0, 5)
+    merged = Dag([[], [0], [0], [2], [1, 3], [4]])
+    assert shape(merged) == Shape(6, 1 / 6, 4)
+    assert shape(Dag([[]])) == Shape(1, 0.0, 1)
+
+
+def test_a_pull_began_up_to_two_releases_back_and_brings_topics():
+    """What the generator says of itself, counted in what it made."""
+    release, graph = 400, linux_shaped(12_000, seed=7, release=400)
+    parents = [list(row) for row in graph.parents]
+    mainline = set(graph.mainline.tolist())
+    merges = [row for row in parents if len(row) == 2]
+    # On the line each commit is a pull, and brings one first series and 3 topics (Poisson) of which .95 are merged.
+    line = [commit for commit in mainline if parents[commit]]
+    assert all(len(parents[commit]) == 2 for commit in line)
+    inside = (len(merges) - len(line)) / len(line)
+    assert inside == pytest.approx(3 * 0.95, abs=4 * (3 / len(line)) ** 0.5)
+    # A branch that starts on the line: its base is no older than two releases, and often not the last commit.
+    reach = [
+        commit - row[0]
+        for commit, row in enumerate(parents)
+        if len(row) == 1 and row[0] in mainline and commit not in mainline
+    ]
+    assert max(reach) <= 2 * release + 400, "a longest topic may lie between"
+    assert np.mean(reach) > release / 2
+    # Lengths of series: lognormal with median 5 and mean 13, from 1 to 400.
+    runs, length = [], 0
+    for commit, row in enumerate(parents[1:], 1):
+        starts = len(row) == 2 or row[0] != commit - 1
+        if starts and length:
+            runs.append(length)
+        length = 0 if len(row) == 2 else (1 if starts else length + 1)
+    assert min(runs) == 1
+    assert max(runs) <= 400 + 400
+    assert np.median(runs) == pytest.approx(5, abs=1)
+    assert np.mean(runs) == pytest.approx(13, abs=3)

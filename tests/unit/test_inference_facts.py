@@ -74,7 +74,12 @@ def test_place_untestable_and_strays():
         (r"(?m)^release_first = .*\n", "", r"\[mask\] has"),
         (r"(?m)^release_first = ", "release_frist = 0.1\nrelease_first = ", r"\[mask\] has"),
         (r"(?m)^worth = .*$", "worth = 0.0", r"\[drift\] worth is out of its range"),
-        (r"(?ms)^weights = \[.*?\]", "weights = [0.5, 0.2]", r"\[rates\] .*(weights|length)"),
+        (r"(?ms)^weights = \[.*?\]", "weights = [0.5, 0.5]", r"\[rates\] grid and weights are not of one length"),
+        (r"(?ms)^(\[same_title\].*?weights = \[).*?\]", r"\1 1.0 ]", r"\[same_title\] grid and weights are not of one"),
+        (r"(?m)^    0\.5018, ", "    0.4418, ", r"\[rates\] weights do not sum to 1"),
+        (r"(?m)^    0\.5018, ", "    0.5618, ", r"\[rates\] weights do not sum to 1"),
+        (r"(?m)^    0\.5018, ", "    -0.5018, ", r"\[rates\] weights is out of its range"),
+        (r"(?m)^rates = \[$", "rates = [ nan,", r"\[rates\] "),
         (r"(?m)^\[stack_files\]", "[stack_flies]", "tables"),
     ],
 )
