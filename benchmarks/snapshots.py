@@ -2,7 +2,7 @@
 
 Run: ``FIRSTBAD_HOME=DIR uv run python -m benchmarks.snapshots --snapshots 24 --runs 8``. Prints the crash rate from
 snapshots and from boots of their own, the intraclass correlation of the first with its 95% interval by bootstrap over
-the snapshots, and the median seconds of a run either way. ``session.state.SNAPSHOT_CORRELATION`` rests on it.
+the snapshots, and the median seconds of a run either way. ``session.tally.SNAPSHOT_CORRELATION`` rests on it.
 """
 
 import argparse

@@ -132,7 +132,7 @@ def test_never_out_of_the_range_and_never_more_or_less_than_certain(scenario):
             assert step.runs >= 1
             assert step.commit not in state.untestable()
         if decider.start_is_known(state):
-            view = decider._view(state)
+            view = decider.view(state)
             assert view.belief.posterior.sum() + view.belief.older == pytest.approx(1.0)
             outside = [name not in answers for name in view.range.hashes]
             assert (view.belief.posterior[outside] == 0).all()
@@ -174,7 +174,7 @@ def test_the_order_of_events_does_not_matter(scenario, random):
     ours, theirs = played.decider(), played.decider()
     if not ours.start_is_known(one):
         return
-    assert theirs._view(other).belief.posterior == pytest.approx(ours._view(one).belief.posterior, abs=1e-12)
+    assert theirs.view(other).belief.posterior == pytest.approx(ours.view(one).belief.posterior, abs=1e-12)
     proposed = theirs.propose(other)
     if isinstance(step, Finish):
         assert isinstance(proposed, Finish)

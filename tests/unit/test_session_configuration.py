@@ -17,7 +17,7 @@ from firstbad.kernel.dotconfig import read_config, switched_on
 from firstbad.report import read_log, write
 from firstbad.session import Bisection, bisection_log, fold
 from firstbad.session.configuration import holds, runs_wanted, verdict
-from firstbad.session.state import Tally
+from firstbad.session.tally import Tally
 from firstbad.store import Store
 from firstbad.vm import MachineRun
 

@@ -12,7 +12,7 @@ from tests.unit.test_session import bisect, contains, history, job_for, place  #
 from firstbad.errors import InfrastructureError
 from firstbad.inference import Evidence, Exposure
 from firstbad.session.outcome import Run
-from firstbad.session.state import SNAPSHOT_CORRELATION, Tally
+from firstbad.session.tally import SNAPSHOT_CORRELATION, Tally
 from firstbad.vm import MachineRun, Pool, Snapshot
 from firstbad.vm.monitor import Monitor
 

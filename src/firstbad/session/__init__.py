@@ -1,6 +1,6 @@
 """The bisection loop: propose, evaluate, record, resume."""
 
-from firstbad.session.bisection import Bisection, verdict_of
+from firstbad.session.bisection import Bisection
 from firstbad.session.lease import Hold
 from firstbad.session.log import bisection_log
 from firstbad.session.project import ProjectSession, project_question
@@ -9,6 +9,7 @@ from firstbad.session.replay import git_log_of
 from firstbad.session.retest import learned
 from firstbad.session.standing import job_state
 from firstbad.session.state import State, Test, fold
+from firstbad.session.telling import verdict_of
 from firstbad.session.work import Cancelled, Observer, OutOfTime, Paused, Stopped
 
 __all__ = [

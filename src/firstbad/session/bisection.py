@@ -26,7 +26,7 @@ from firstbad.session.question import find_question, history_of, pinned
 from firstbad.session.reach import stack_of
 from firstbad.session.retest import Tester, learned
 from firstbad.session.several import Several
-from firstbad.session.state import Test, build_event
+from firstbad.session.state import build_event
 from firstbad.session.steps import Finish, Means, Step
 from firstbad.session.symptom import judge_as, may_be_cut
 from firstbad.session.testing import Runs, Testing
@@ -284,8 +284,3 @@ class Bisection(Work):
     def _finish(self, finish: Finish) -> None:
         self.testing.end_left()
         self.record("finished", Answer(self).data(finish))
-
-
-def verdict_of(test: Test) -> str:
-    """``good``, ``bad`` or ``skip`` of a test that has ended; empty while it is under way."""
-    return str(test.mark["verdict"]) if test.mark else ""

@@ -26,7 +26,8 @@ from firstbad.kernel.slices import Enough
 from firstbad.kernel.tree_options import options_of_files, read_kconfig
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.pool import Batch, make_runs
-from firstbad.session.state import Tally, Trial, build_event
+from firstbad.session.state import Trial, build_event
+from firstbad.session.tally import Tally
 from firstbad.vm import MachineRun
 
 if TYPE_CHECKING:

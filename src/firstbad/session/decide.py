@@ -49,14 +49,14 @@ class Decider:
         step = self.check_start(state)
         if step is not None:
             return step
-        return self._edges(state) or self._search(state, self._view(state))
+        return self._edges(state) or self.search(state, self.view(state))
 
     def ahead(self, state: State, step: Step) -> Iterator[tuple[Step, float]]:
         """Steps at other revisions that are likely to be taken after ``step``, each with the chance of that, the more
         probable first. While the start commit is tested it is taken for granted that it crashes."""
         if step.phase not in ("initial", "search", "release", "confirm"):
             return
-        view = self._view(state)
+        view = self.view(state)
         if step.phase == "initial":
             first = self._first(state, view)
             if first is None:
@@ -69,14 +69,14 @@ class Decider:
     def _first(self, state: State, view: View) -> Step | None:
         """The first step of the search, or at an end of the range, as far as that can be told."""
         try:
-            first = self._edges(state) or self._search(state, view)
+            first = self._edges(state) or self.search(state, view)
         except BisectionError:
             return None
         return first if isinstance(first, Step) else None
 
     def _next(self, state: State, view: View) -> Step | None:
         try:
-            found = self._search(state, view)
+            found = self.search(state, view)
         except BisectionError:
             return None
         return found if isinstance(found, Step) and found.commit in view.range.index else None
@@ -93,7 +93,7 @@ class Decider:
             return {"verdict": "skip"}
         if step.phase in ("initial", "base"):
             return {"verdict": "bad" if tally.crashes else "good"}
-        view = self._view(state)
+        view = self.view(state)
         probability = view.belief.p_bug(view.range.index[step.commit])
         verdict = "bad" if probability > 0.5 else "good"
         drawn = sketch(view, (test.commit for test in state.tests), step.commit)
@@ -102,7 +102,7 @@ class Decider:
     def verdicts(self, state: State) -> dict[str, Literal["good", "bad", "skip"]]:
         """What is believed now of each revision of the range that was tested, in order of the tests, then of those that
         people marked."""
-        view = self._view(state)
+        view = self.view(state)
         index, tested = view.range.index, set(view.belief.state.tested.tolist())
         found: dict[str, Literal["good", "bad", "skip"]] = {}
         marked = (one.commit for one in state.opinions if one.says != "wrong")
@@ -116,14 +116,10 @@ class Decider:
 
     def best(self, state: State) -> Finish:
         """The smallest set that holds the target, with what is known so far; for a bisection without time left."""
-        view = self._view(state)
+        view = self.view(state)
         commits = smallest_set(view.belief, self.question.target)
         probabilities = [float(view.belief.posterior[i]) for i in commits]
         return Finish("candidates", [view.hash(i) for i in commits], probabilities, min(sum(probabilities), 1.0))
-
-    def view(self, state: State) -> View:
-        """What is believed about the range of history; good until the next view."""
-        return self._view(state)
 
     def so_far(self, state: State) -> Finish:
         """The answer where the time is over: the smallest set that holds the target, as far as that is known."""
@@ -133,7 +129,7 @@ class Decider:
             best = None
         if best is None:
             return Finish("budget", why="no time left; what the bug does at the start commit is not known yet")
-        older, why = self._view(state).belief.older, "no time left"
+        older, why = self.view(state).belief.older, "no time left"
         if older > 1 - self.question.target:
             cause = self.question.kind == "cause"
             other = "the bug is older than what was tested" if cause else "the crash is not fixed at the head"
@@ -184,7 +180,7 @@ class Decider:
             return self._base(state) or self._head(state)
         return self._goods(state)
 
-    def _origin(self) -> str:
+    def origin(self) -> str:
         """Where the range begins: the start, or for a fix on another branch the merge base with it."""
         question = self.question
         if question.kind == "cause" or self.history.is_ancestor(question.start, question.head):
@@ -196,7 +192,7 @@ class Decider:
 
     def _base(self, state: State) -> Step | Finish | None:
         """Fix on another branch: whether the bug is at the merge base, from where the head may have inherited it."""
-        base = self._origin()
+        base = self.origin()
         if base == self.question.start:
             return None
         if base in state.untestable():
@@ -212,19 +208,18 @@ class Decider:
         return Finish("not_fixed", boundary=base, why=why)
 
     def _enough_runs(self, state: State) -> int:
-        """Runs after which clean means good with about 97%, at the crash rate of the start commit."""
+        """Runs after which clean means good, at the crash rate of the start commit."""
         tally = state.tally(self.question.start)
-        rate = (tally.crashes + 0.5) / (tally.useful + 1)
-        return int(min(START_LIMIT, max(1, math.ceil(math.log(SURE / 2) / math.log1p(-min(rate, 0.999))))))
+        return _clean_runs((tally.crashes + 0.5) / (tally.useful + 1))
 
     def _head(self, state: State) -> Step | Finish | None:
         head = self.question.head
         if head in state.untestable():
             return Finish("not_fixed", boundary=head, why="the head does not build or boot; name another with --head")
-        step = self._edge(state, self._view(state), head, "head", {})
+        step = self._edge(state, self.view(state), head, "head", {})
         if step is not None:
             return step
-        older = self._view(state).belief.older
+        older = self.view(state).belief.older
         if older <= 0.5:
             return None
         return Finish("not_fixed", boundary=head, confidence=older, why="the head still crashes")
@@ -237,7 +232,7 @@ class Decider:
                 "older_than_oldest", boundary=self.question.start, confidence=1.0, why="no release is below the start"
             )
         for commit in () if self.question.trusted else self.question.good:
-            view = self._view(state)
+            view = self.view(state)
             if commit in state.untestable():
                 raise BisectionError(f"{commit[:12]} does not build or boot; name another good revision")
             step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
@@ -261,21 +256,17 @@ class Decider:
         return Step(phase, commit, max(self.means.machines, self._edge_runs(view) // 2), data)
 
     def _edge_runs(self, view: View) -> int:
-        """Runs after which clean means good with about 97%, at the crash rate as it is believed to be."""
-        rate = min(view.belief.rate()[0], 0.999)
-        return int(min(START_LIMIT, max(1, math.ceil(math.log(SURE / 2) / math.log1p(-rate)))))
+        """Runs after which clean means good, at the crash rate as it is believed to be."""
+        return _clean_runs(view.belief.rate()[0])
 
     # The search.
 
-    def search(self, state: State) -> Step | Finish:
-        """The next step where the start commit and the ends of the range are known."""
-        return self._search(state, self._view(state))
-
-    def _view(self, state: State) -> View:
+    def view(self, state: State) -> View:
+        """What is believed about the range of history; good until the next view."""
         question = self.question
         excluded: tuple[str, ...]
         if question.kind == "fix":
-            origin = self._origin()
+            origin = self.origin()
             tip, excluded = question.head, (origin,)
         else:
             origin = tip = question.start
@@ -288,7 +279,7 @@ class Decider:
         """The range in which files are looked at: the whole one if its ends were named, else between two releases."""
         question = self.question
         if question.kind == "fix":
-            return question.head, (self._origin(),)
+            return question.head, (self.origin(),)
         if question.good:
             return question.start, question.good
         bad, good = question.start, ""
@@ -301,15 +292,16 @@ class Decider:
                     break
         return (bad, (good,)) if good and self.history.is_ancestor(good, bad) else None
 
-    def _search(self, state: State, view: View) -> Step | Finish:
+    def search(self, state: State, view: View) -> Step | Finish:
+        """The next step where the start commit and the ends of the range are known."""
         found = answer(view.belief, self.question.target)
         if found is not None and found.status == "found":
-            return self._confirm(state, view, found) or self._finish(state, view)
+            return self._confirm(state, view, found) or self.finish(state, view)
         if found is None and not self._stuck(state):
-            step = self._test(state, view)
+            step = self.next_test(state, view)
             if step is not None:
                 return step
-        return self._finish(state, view)
+        return self.finish(state, view)
 
     def _stuck(self, state: State) -> bool:
         """Whether going on makes no sense: nearly all revisions that were tried last can't be built or booted, and the
@@ -330,10 +322,10 @@ class Decider:
             proves = self.question.kind == "cause" or view.belief.doubt[index] <= SURE or index == found.commits[0]
             if commit not in state.untestable() and proves and state.tally(commit).total < CONFIRM_RUNS:
                 seconds = view.exposure.seconds(share) if share < 1 else None
-                return Step("confirm", commit, max(1, runs), self._data(state, view), seconds=seconds)
+                return Step("confirm", commit, max(1, runs), self.step_data(state, view), seconds=seconds)
         return None
 
-    def _test(self, state: State, view: View) -> Step | None:
+    def next_test(self, state: State, view: View) -> Step | None:
         """The most telling test. While nothing is known to be good only releases are tested: they are what builds
         and boots best in old trees, and by their weights the walk over them gallops."""
         costs = self._costs(state, view)
@@ -347,7 +339,7 @@ class Decider:
         return self._base_of(state, view, test) or self._step(state, view, phase, test)
 
     def _step(self, state: State, view: View, phase: Phase, test: Test) -> Step:
-        data = self._data(state, view) | {
+        data = self.step_data(state, view) | {
             "bits": round(test.information, 4),
             "expected_seconds": round(test.seconds, 1),
             "p_crash": round(test.probability, 4),
@@ -372,17 +364,18 @@ class Decider:
         """Fix: before a revision beside all that crashed, the merge base that tells whether it ever had the bug."""
         if self.question.kind != "fix" or view.belief.doubt[test.revision] <= SURE:
             return None
-        for base in self.history.merge_bases(view.hash(test.revision), self._origin()):
+        for base in self.history.merge_bases(view.hash(test.revision), self.origin()):
             tally = state.tally(base)
             if state.opinions.settled(base):
                 continue
             if base in view.range.index and base not in state.untestable() and tally.total < START_LIMIT:
                 wanted = self._enough_runs(state) - tally.useful
                 if wanted > 0 and not tally.crashes:
-                    return Step("base", base, wanted, self._data(state, view))
+                    return Step("base", base, wanted, self.step_data(state, view))
         return None
 
-    def _finish(self, state: State, view: View) -> Finish:
+    def finish(self, state: State, view: View) -> Finish:
+        """The answer where no further test is worth its time. Raises BisectionError where there can be none."""
         found = answer(view.belief, self.question.target, final=True)
         cause = self.question.kind == "cause"
         if found is not None and found.status == "older_than_oldest":
@@ -439,7 +432,8 @@ class Decider:
 
     # What is told.
 
-    def _data(self, state: State, view: View) -> dict[str, Any]:
+    def step_data(self, state: State, view: View) -> dict[str, Any]:
+        """What is told when a test begins, as event data: the ends, what history hints at, what is believed."""
         return {"bounds": self._bounds(state, view), "effects": list(view.effects), **self._why(view)}
 
     def _why(self, view: View) -> dict[str, Any]:
@@ -463,7 +457,7 @@ class Decider:
     def _bounds(self, state: State, view: View) -> list[str]:
         """What ``git bisect start`` would be told: the known end and the other one."""
         if self.question.kind == "fix":
-            return [self.question.head, self._origin()]
+            return [self.question.head, self.origin()]
         bad, good = self.question.start, self.question.good[0] if self.question.good else ""
         for test in state.tests:
             if _is_release(test) and test.mark is not None and not good:
@@ -473,6 +467,11 @@ class Decider:
 
     def _name(self, commit: str) -> str:
         return self.history.tag(commit) or commit[:12]
+
+
+def _clean_runs(rate: float) -> int:
+    """Runs after which clean means good with about 97%, where the bug shows in this share of them."""
+    return int(min(START_LIMIT, max(1, math.ceil(math.log(SURE / 2) / math.log1p(-min(rate, 0.999))))))
 
 
 def _entropy(posterior: Floats) -> float:

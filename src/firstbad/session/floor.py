@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from firstbad.kernel.artifacts import Built
-from firstbad.session.outcome import Run
+from firstbad.session.outcome import SAYS_NOTHING, Run
 from firstbad.session.pool import Batch, Pool
 from firstbad.session.several import Said
 from firstbad.session.steps import Step
@@ -136,8 +136,8 @@ class Floor:
 
     def _said(self, batch: Batch, run: Run) -> tuple[str, Said]:
         runs = self._of[batch]
-        lost = run.outcome in ("infra", "boot")  # such a run said nothing about the bug
-        return runs.step.commit, "enough" if runs.enough(run) else "nothing" if lost else "something"
+        nothing = run.outcome in SAYS_NOTHING
+        return runs.step.commit, "enough" if runs.enough(run) else "nothing" if nothing else "something"
 
     def _kernel(self, commit: str) -> Built:
         """The build of a revision that has one."""

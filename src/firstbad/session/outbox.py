@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from firstbad import locks
 from firstbad.errors import UserError
 from firstbad.home import Home
-from firstbad.locks import locked
 from firstbad.report.mail import Earlier, Letter, bug_key
 from firstbad.report.rules import Facts
 from firstbad.report.smtp import MailSettings, NotSentError
@@ -65,7 +65,7 @@ class Outbox:
     def locked(self) -> Iterator[None]:
         """One process at a time looks at what was sent and sends."""
         self.home.root.mkdir(parents=True, exist_ok=True)
-        with locked(self.home.root / "mail.lock"):
+        with locks.locked(self.home.root / "mail.lock"):
             yield
 
     def last(self, job: int) -> Mail | None:

@@ -15,6 +15,8 @@ Reached = Literal["absent"] | bool | None
 # stranger of the same type whose stack is not known comes to .55: about as often the bug as not, and no evidence.
 SAME = 0.6
 
+SAYS_NOTHING: tuple[Outcome, ...] = ("infra", "boot")
+"""Outcomes of runs that are made again: they said nothing about the bug."""
 FIRST = "first crash seen"
 """Why a run counts as the bug while that has no name."""
 

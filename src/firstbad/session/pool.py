@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firstbad.engine import RunRequest
 from firstbad.errors import InfrastructureError
 from firstbad.kernel.artifacts import Built
-from firstbad.session.outcome import Run
+from firstbad.session.outcome import SAYS_NOTHING, Run
 from firstbad.vm import MachineConfig, MachineRun, end_kept
 
 if TYPE_CHECKING:
@@ -104,6 +104,6 @@ def make_runs(session: "Bisection", batch: Batch, first: int, wanted: int, enoug
             begun += 1
         session.observer.activity(f"running {batch.console}: {begun}/{wanted}")
         for _, run in pool.take():
-            wanted += run.outcome in ("infra", "boot")  # such a run said nothing about the bug
+            wanted += run.outcome in SAYS_NOTHING
             stop = enough(run) or stop
         session.check_end()

@@ -195,8 +195,12 @@ class ProjectSession(Work):
 
     @property
     def _reader(self) -> Reader:
-        cut = (self.level.cut, self.level.above) if self.level is not None else None
-        return Reader(self.project, self.job.title, cut)
+        return Reader(self.project, self.job.title, self._cut)
+
+    @property
+    def _cut(self) -> tuple[float, bool] | None:
+        """Of numbers: where bad ones begin, and whether those are the higher ones."""
+        return (self.level.cut, self.level.above) if self.level is not None else None
 
     # What is done.
 
@@ -277,8 +281,7 @@ class ProjectSession(Work):
             return ""
         how = self.project.model_dump(mode="json", exclude={"jobs", "runs_max", "confirm"})
         files = command_key(self.project.command, self.project.directory)
-        cut = (self.level.cut, self.level.above) if self.level is not None else None
-        return key_of("project", commit, how, files, self.job.title, cut)
+        return key_of("project", commit, how, files, self.job.title, self._cut)
 
     def _tell(self, commit: str, tested: Tested, wall: float) -> Run:
         """Record a run and what it says of its revision."""
@@ -286,10 +289,10 @@ class ProjectSession(Work):
         data = _run_event(run, wall)
         if run.outcome != "ok":
             data["text"] = tested.test.output[-4000:]
-        for name in ("changed", "left"):
-            value = tested.changed[:20] if name == "changed" else tested.test.left
-            if value:
-                data[name] = value
+        if tested.changed:
+            data["changed"] = tested.changed[:20]
+        if tested.test.left:
+            data["left"] = tested.test.left
         said, key = run.outcome != "infra" or run.title.startswith("skip"), self._key(commit)
         self.record("run", {"commit": commit, **data}, Result("run", key, {}) if said and key else None)
         self._lost = self._lost + 1 if run.outcome == "infra" and not run.title.startswith("skip") else 0

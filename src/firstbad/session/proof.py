@@ -13,7 +13,8 @@ from firstbad.history.git import Commit
 from firstbad.session.outcome import Run, run_event
 from firstbad.session.pool import Batch, make_runs
 from firstbad.session.rate import CrashRate, percent, seen_at
-from firstbad.session.state import Tally, Trial, build_event
+from firstbad.session.state import Trial, build_event
+from firstbad.session.tally import Tally
 from firstbad.vm import MachineRun
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from firstbad.inference.unseen import (
     usual_rate,
 )
 from firstbad.session.decide import CONFIRM_SHARE
-from firstbad.session.state import State, Tally
+from firstbad.session.state import State
 from firstbad.session.steps import Means
+from firstbad.session.tally import Tally
 from firstbad.session.view import MODEL
 
 

@@ -10,7 +10,7 @@ from firstbad.job import Job
 from firstbad.report.record import BuildRecord, JobRecord, RevisionRecord, RunRecord, Verdict
 from firstbad.session.outcome import Run
 from firstbad.session.state import State, Test, fold
-from firstbad.session.story import wall_seconds, work_events
+from firstbad.session.story import last_failure, wall_seconds, work_events
 from firstbad.store import Event, StoredJob
 
 _SKIPPED = {
@@ -37,7 +37,7 @@ class _Recorder:
     def record(self, answer: Mapping[str, Any]) -> JobRecord:
         state, job = self.state, self.job
         crash = state.crash or {}
-        last = next((event for event in reversed(self.events) if event.kind in ("started", "failed")), None)
+        failed = last_failure(self.events)
         machines = next((event.data for event in self.events if event.kind == "machines"), {})
         return JobRecord(
             job=self.stored.id,
@@ -51,7 +51,7 @@ class _Recorder:
             answer=answer,
             seconds=wall_seconds(self.events),
             revisions=tuple(self._revision(commit) for commit in dict.fromkeys(test.commit for test in self._tests())),
-            error=str(last.data["error"]) if last is not None and last.kind == "failed" else "",
+            error=str(failed["error"]) if failed is not None else "",
             version=self.events[-1].seq if self.events else 0,
             repository=_public_url(Repo(job.repo)),
             patch=job.test.patch.encode("latin-1"),

@@ -3,8 +3,15 @@
 from typing import Any, Protocol
 
 from firstbad.session.state import fold
-from firstbad.session.story import wall_seconds
+from firstbad.session.story import last_failure, wall_seconds
 from firstbad.store import Event, StoredJob
+
+_TOLD = (
+    *("notes", "status", "commits", "probabilities", "confidence", "older", "boundary", "title", "noop"),
+    *("why", "tested", "patched", "crashes", "clean", "other", "unreached", "crash_title", "chance"),
+    *("rate", "rate_from", "is_merge", "proof", "claims", "to", "cc"),
+)
+"""Fields of the answer's event that are told, in this order."""
 
 
 class Jobs(Protocol):
@@ -31,35 +38,7 @@ def result_json(store: Jobs, number: int) -> dict[str, Any]:
         "test_seconds": round(state.test_seconds(), 1),
         "wall_seconds": round(wall_seconds(events), 1),
     }
-    keys = (
-        "notes",
-        "status",
-        "commits",
-        "probabilities",
-        "confidence",
-        "older",
-        "older",
-        "boundary",
-        "title",
-        "noop",
-        "why",
-        "tested",
-        "patched",
-        "crashes",
-        "clean",
-        "other",
-        "unreached",
-        "crash_title",
-        "chance",
-        "rate",
-        "rate_from",
-        "is_merge",
-        "proof",
-        "claims",
-        "to",
-        "cc",
-    )
-    found = {key: finished[key] for key in keys if key in finished}
+    found = {key: finished[key] for key in _TOLD if key in finished}
     if state.config is not None:
         found["config"] = {key: value for key, value in state.config.items() if key not in ("text", "base")}
     if state.opinions.said:
@@ -74,9 +53,9 @@ def result_json(store: Jobs, number: int) -> dict[str, Any]:
 
 def _failure(events: list[Event]) -> dict[str, Any]:
     """Why the last session could not give an answer, in the words of the contracts."""
-    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
-    if last is None or last.kind == "started":
+    failed = last_failure(events)
+    if failed is None:
         return {}
-    status = last.data.get("status")
+    status = failed.get("status")
     known = status in ("not_reproduced", "untestable", "infra_failure")
-    return {"status": status if known else "unfinished", "why": last.data["error"]}
+    return {"status": status if known else "unfinished", "why": failed["error"]}

@@ -76,7 +76,7 @@ class Steady:
         left = self._left(state, view)
         if len(left) > 1:
             steps = self._halve(state, view, left)
-            return steps if steps else self.decider._finish(state, view)
+            return steps if steps else self.decider.finish(state, view)
         return self._ended(state, view, left[0])
 
     def judge(self, state: State, step: Step) -> dict[str, Any]:
@@ -148,11 +148,11 @@ class Steady:
         if self.means.machines == 1 and not broken:
             chosen = [view.range.index[self._gits_choice(state, view)]]
         elif broken:
-            test = self.decider._test(state, view)
+            test = self.decider.next_test(state, view)
             chosen = [view.range.index[test.commit]] if test is not None else []
         else:
             chosen = _cuts(view, left, self.means.machines)
-        data = self.decider._data(state, view)
+        data = self.decider.step_data(state, view)
         rounds = int(np.ceil(np.log(max(len(left), 2)) / np.log(1 + max(len(chosen), 1)))) + 2
         data["left_seconds"] = round(rounds * self._seconds(state), 1)
         return [Step("search", view.hash(i), 1, {**data, "left": len(left)}) for i in chosen]
@@ -167,7 +167,7 @@ class Steady:
         shows_old = [c for c, tally in tallies if (tally.crashes if self.fix else tally.clean)]
         index = view.range.index
         new = max((c for c in shows_new if c in index), key=lambda c: -_contained(view, index[c]), default=self.new)
-        old = [*((self.decider._origin(),) if self.fix else self.question.good), *shows_old]
+        old = [*((self.decider.origin(),) if self.fix else self.question.good), *shows_old]
         return self.history.halfway(new, old)
 
     def _ended(self, state: State, view: View, culprit: int) -> list[Step] | Finish:
@@ -183,7 +183,7 @@ class Steady:
         if not lacking and probability >= self.question.target:
             return Finish("found", [name], [probability], probability)
         order = sorted(asked, key=lambda commit: (self._told(state, commit, name), -asked[commit]))
-        data, many = self.decider._data(state, view), self.means.machines
+        data, many = self.decider.step_data(state, view), self.means.machines
         if len(lacking) < 2 or many == 1:
             return [Step("confirm", order[0], many, data)]
         return [Step("confirm", commit, 1, data) for commit in order[:many]]
@@ -213,7 +213,7 @@ class Steady:
         step = self._start(state)
         if step is not None:
             return [step]
-        found = self.decider.search(state)
+        found = self.decider.search(state, self.decider.view(state))
         if isinstance(found, Step):
             return [found, *self._beside(state, found)]
         if found.status in ("older_than_oldest", "not_fixed"):

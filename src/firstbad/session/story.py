@@ -18,7 +18,8 @@ from firstbad.session.details import details_of
 from firstbad.session.narrowing import narrowing
 from firstbad.session.outcome import outcome_words
 from firstbad.session.reach import reach_line
-from firstbad.session.state import State, Tally, Test, fold
+from firstbad.session.state import State, Test, fold
+from firstbad.session.tally import Tally
 from firstbad.store import Event, StoredJob
 
 FEW = 5  # candidates whose people are looked up
@@ -40,6 +41,12 @@ def wall_seconds(events: Sequence[Event]) -> float:
     return total
 
 
+def last_failure(events: Sequence[Event]) -> dict[str, Any] | None:
+    """What the last session said when it could not give an answer, as event data; None where it did not fail."""
+    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
+    return last.data if last is not None and last.kind == "failed" else None
+
+
 def tell(
     home: Home, stored: StoredJob, events: Sequence[Event], picture: bool = True, state: State | None = None
 ) -> Story:
@@ -57,7 +64,9 @@ class _Teller:
         self.job: Job = stored.job
         self.repo = Repo(self.job.repo)
         self.state: State = state or fold(self.events, self.job.title)
-        self.finished: dict[str, Any] = self.state.finished or self.state.budget or _failure(self.events)
+        failed = last_failure(self.events)
+        why = {"why": failed["error"]} if failed is not None else {}
+        self.finished: dict[str, Any] = self.state.finished or self.state.budget or why
         self.notes: list[str] = []
 
     def story(self, picture: bool) -> Story:
@@ -277,12 +286,6 @@ def _detailed(known: Culprit, said: dict[str, Any]) -> Culprit:
         files=tuple(said["files"]),
         is_release=said["is_release"],
     )
-
-
-def _failure(events: Sequence[Event]) -> dict[str, Any]:
-    """Why there is no answer, where the last session said so."""
-    last = next((event for event in reversed(events) if event.kind in ("started", "failed")), None)
-    return {"why": last.data["error"]} if last is not None and last.kind == "failed" else {}
 
 
 def _day(time: float) -> str:

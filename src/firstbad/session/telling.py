@@ -12,6 +12,11 @@ def outcomes(test: Test) -> str:
     return outcome_words(test.runs, bool(test.data.get("project")))
 
 
+def verdict_of(test: Test) -> str:
+    """``good``, ``bad`` or ``skip`` of a test that has ended; empty while it is under way."""
+    return str(test.mark["verdict"]) if test.mark else ""
+
+
 def belief_line(state: State) -> str:
     """What is believed after the last test that taught something."""
     for test in reversed(state.tests):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstbad.kernel.artifacts import Built
-from firstbad.session.outcome import Run, run_event
+from firstbad.session.outcome import SAYS_NOTHING, Run, run_event
 from firstbad.session.pool import Batch
 from firstbad.session.reuse import Reuse, machine_key, machine_run, result_of
 from firstbad.session.state import build_event
@@ -112,7 +112,7 @@ class Runs:
             if done is None:
                 continue
             run = self.record(done, 0.0, None, earlier)
-            wanted -= run.outcome not in ("infra", "boot")
+            wanted -= run.outcome not in SAYS_NOTHING
             if self.enough(run):
                 return 0
             session.check_end()

@@ -8,7 +8,7 @@ from firstbad.crash import Report
 from firstbad.crash.formats import type_of
 from firstbad.errors import BisectionError, InfrastructureError
 from firstbad.session.decide import Decider
-from firstbad.session.outcome import Run, judge_report, to_event
+from firstbad.session.outcome import SAYS_NOTHING, Run, judge_report, to_event
 from firstbad.session.pool import INFRA_LIMIT
 from firstbad.session.question import Question
 from firstbad.session.several import Said, Several
@@ -152,7 +152,7 @@ class _Session:
             for fact in facts:
                 self.take(step.commit, fact)
             self._learn_bug()
-            wanted = sum(fact.outcome in ("infra", "boot") for fact in facts)  # such a run said nothing of the bug
+            wanted = sum(fact.outcome in SAYS_NOTHING for fact in facts)
             if self._enough(step, facts) or step.commit in self.state.untestable():
                 return
             self._check_budget()
@@ -289,8 +289,8 @@ class _Floor:
         for commit, fact in ended:
             self.session.take(commit, fact)
             over = self.session.is_bug(fact) or commit in self.session.state.untestable()
-            lost = fact.outcome in ("infra", "boot")
-            found.append((commit, "enough" if over else "nothing" if lost else "something"))
+            nothing = fact.outcome in SAYS_NOTHING
+            found.append((commit, "enough" if over else "nothing" if nothing else "something"))
         return found
 
     def close(self, step: Step) -> None:
