@@ -10,7 +10,7 @@ from tests.support.daemons import wait_for
 
 from firstbad.errors import InfrastructureError, NotFoundError
 from firstbad.payload import File, Payload
-from firstbad.vm import Acceleration, MachineConfig, MachineRun, machine, probe, run_machine
+from firstbad.vm import Acceleration, MachineConfig, MachineRun, probe, run_machine, watcher
 
 TCG = Acceleration("tcg", "")
 PAYLOAD = Payload((File("x", b"program"),), ("/tmp/x",))
@@ -100,8 +100,8 @@ def fake_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write_text(f"#!{sys.executable} -SE\n{PLAYER}")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr(machine, "GRACE_QUIET", 0.4)
-    monkeypatch.setattr(machine, "GRACE_TOTAL", 0.8)
+    monkeypatch.setattr(watcher, "GRACE_QUIET", 0.4)
+    monkeypatch.setattr(watcher, "GRACE_TOTAL", 0.8)
 
 
 def play(tmp_path: Path, behaviour: str, **more: object) -> MachineRun:

@@ -40,7 +40,7 @@ def qemu(tmp_path, monkeypatch):
     program.write_text(f"#!{sys.executable} -SE\n{QEMU}")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr("firstbad.vm.machine.GRACE_QUIET", 0.2)
+    monkeypatch.setattr("firstbad.vm.watcher.GRACE_QUIET", 0.2)
     return program
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from firstbad.cli.by_hand import by_hand, hand_json, print_lines
 from firstbad.cli.output import say, say_json
 from firstbad.cli.status import exit_of
-from firstbad.errors import FirstbadError, NotFoundError, UserError
+from firstbad.errors import NotFoundError, UserError
 from firstbad.hand.bisection import ByHand, Wanted
 from firstbad.hand.gitlog import wanted_of
 from firstbad.hand.graph import at_top
@@ -45,15 +46,6 @@ def revisions(_context: click.Context, _parameter: click.Parameter, incomplete: 
     return [CompletionItem(base + dots + name) for name in found if name.startswith(begun)]
 
 
-def by_hand() -> ByHand | None:
-    """The bisection by hand that is under way in this work tree, if any."""
-    try:
-        found = ByHand(Path.cwd())
-    except FirstbadError:
-        return None
-    return found if found.journal.under_way else None
-
-
 def own_term(name: str) -> click.Command | None:
     """The command for a word that the bisection under way has for one of its sides."""
     found = by_hand()
@@ -78,7 +70,7 @@ def proceed(work: ByHand, as_json: bool = False, confirm: bool = False) -> None:
     if proposal.status == "test":
         work.go(proposal.commit, proposal.phase)
     if as_json:
-        say_json(result_json(work))
+        say_json(hand_json(work))
     else:
         print_lines(told(work.repo, hand, proposal, where))
     if proposal.status == "candidates":
@@ -95,69 +87,6 @@ def _confirm(work: ByHand, proposal: Proposal, where: str) -> None:
     commit = proposal.unproven[0][0]
     work.go(commit, "confirm")
     say(f"Next, to be sure: {commit[:12]} {work.repo.commit(commit).title}{where}", style="bold")
-
-
-def print_lines(lines: list[str]) -> None:
-    """What is next stands out."""
-    for line in lines:
-        bold = line.startswith(("Next: ", "first ", "The first "))
-        say(line, style="bold" if bold else "dim" if line.startswith("go on: ") else None)
-
-
-def result_json(work: ByHand) -> dict[str, Any]:
-    """Where it stands, with the fields that other jobs have."""
-    hand, proposal = work.hand(), work.propose()
-    answered = proposal.status in ("found", "candidates")
-    tests = [one for one in hand.said if one.side != "skip"]
-    found: dict[str, Any] = {
-        "job": "here",
-        "kind": "fix" if hand.fix else "cause",
-        "status": proposal.status if answered else "unfinished",
-        "commits": list(proposal.commits) if answered else [],
-        "probabilities": list(proposal.probabilities) if answered else [],
-        "confidence": proposal.confidence,
-        "revisions_tested": len({commit for one in tests for commit in one.commits}),
-        "builds": 0,
-        "runs": sum(one.runs * len(one.commits) for one in tests),
-        "terms": [hand.terms.old, hand.terms.new],
-        "flaky": hand.flaky,
-        "state": "finished" if answered else "running",
-        "left": proposal.left,
-    }
-    if proposal.status == "test":
-        found |= {"next": proposal.commit, "times": proposal.runs, "steps": proposal.steps}
-    return found
-
-
-def ends_by_hand() -> dict[str, Any]:
-    """What the bisection under way here knows, as `firstbad run` is told it: ``good``, ``bad`` and ``fix``. Raises
-    UserError where it does not know both ends, or searches among some commits only."""
-    work = by_hand()
-    if work is None:
-        raise UserError("name the ends with --good and --bad, or begin with `firstbad start`")
-    hand = work.hand()
-    if not hand.ready:
-        raise UserError("the bisection by hand under way here lacks an end; name both with --good and --bad")
-    if hand.paths or hand.first_parent:
-        raise UserError("`firstbad run` takes all commits: name the ends with --good and --bad")
-    if hand.fix:
-        return {"good": (hand.new,), "bad": hand.olds[-1], "fix": True}
-    return {"good": hand.olds, "bad": hand.new, "fix": False}
-
-
-def print_hand(work: ByHand) -> None:
-    """``status`` and ``show`` of the bisection by hand: what was said and what is next. Nothing is checked out."""
-    hand = work.hand()
-    kind = "fix" if hand.fix else "cause"
-    say(f"bisection by hand of this work tree, for a {kind} ({hand.terms.old} before, {hand.terms.new} after)")
-    for one in hand.said[-8:]:
-        title = work.repo.commit(one.commits[0]).title
-        more = f" and {len(one.commits) - 1} more" if len(one.commits) > 1 else ""
-        runs = f" {one.runs} runs" if one.runs > 1 else ""
-        say(f"  {hand.terms.word(one.side):5} {one.commits[0][:12]} {title}{more}{runs}")
-    if hand.flaky:
-        say(f"the test fails only sometimes{f', at a rate of {hand.rate:g}' if hand.rate else ''}")
-    print_lines(told(work.repo, hand, work.propose()))
 
 
 def _paths(context: click.Context, words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -233,17 +162,10 @@ def _check_terms(terms: Terms) -> None:
             raise UserError(f"'{word}' can't be a word for a side: it means something else, or is no word")
     if terms.old == terms.new:
         raise UserError(f"both sides are called '{terms.old}': please use two different words")
-    swapped = {terms.old, terms.new} & {"good", "bad", "old", "new"}
-    if (
-        swapped
-        and (terms.old in ("bad", "new") or terms.new in ("good", "old"))
-        and (terms.old, terms.new)
-        != (
-            "bad",
-            "good",
-        )
-    ):
-        raise UserError(f"can't change the meaning of '{sorted(swapped)[0]}'; for a search for a fix say --fix")
+    swapped = terms.old in ("bad", "new") or terms.new in ("good", "old")
+    if swapped and terms != Terms("bad", "good"):
+        word = min({terms.old, terms.new} & {"good", "bad", "old", "new"})
+        raise UserError(f"can't change the meaning of '{word}'; for a search for a fix say --fix")
 
 
 def _answer(word: str, text: str = "", many: bool = True) -> click.Command:
@@ -392,4 +314,3 @@ def replay(file: Any) -> None:
 
 _VIEWS = (_view_command("view"), _view_command("visualize"))
 COMMANDS = (start, good, bad, old, new, skip, flaky, next_, undo, reset, terms, *_VIEWS, replay)
-__all__ = ["COMMANDS", "by_hand", "ends_by_hand", "own_term", "print_hand", "result_json"]

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from firstbad.cli.hand import by_hand, print_hand
-from firstbad.cli.hand import result_json as hand_json
+from firstbad.cli.by_hand import by_hand, hand_json, print_hand
 from firstbad.cli.here import job_here, under_way
 from firstbad.cli.options import JOB
 from firstbad.cli.output import duration, say, say_json, write

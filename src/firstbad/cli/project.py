@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from firstbad.cli.by_hand import ends_by_hand
 from firstbad.cli.deadline import deadline_option
 from firstbad.cli.export import output_options, outputs_of
-from firstbad.cli.hand import ends_by_hand
 from firstbad.cli.options import AS_JSON, PLAIN
 from firstbad.cli.output import say_error
 from firstbad.cli.remote import chosen

@@ -275,13 +275,16 @@ def _head(title: str) -> str:
 def _path_words(face: Face) -> set[str]:
     """Parts of the paths of its files that name a subsystem."""
     paths = face.files | {face.file} if face.file else face.files
-    words = {word for path in paths for word in re.split(r"[/.]", path)[:-1]}
-    return {word for word in words if len(word) > 1} - _facts().paths - _facts().common
+    return _telling({word for path in paths for word in re.split(r"[/.]", path)[:-1]})
 
 
 def subject_words(text: str) -> set[str]:
     """Words of a text (a commit's subject, paths, functions) that may name a subsystem: none that many share."""
-    words = set(re.findall(r"[a-z0-9]+", text.lower()))
+    return _telling(set(re.findall(r"[a-z0-9]+", text.lower())))
+
+
+def _telling(words: set[str]) -> set[str]:
+    """Those that few subsystems share."""
     return {word for word in words if len(word) > 1} - _facts().paths - _facts().common
 
 

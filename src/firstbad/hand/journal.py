@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from firstbad.errors import InfrastructureError, UserError
-from firstbad.history.git import Repo
 
 
 @dataclass(frozen=True)
@@ -129,11 +128,3 @@ def _cut_torn_line(handle: int) -> None:
         keep -= 1
     if keep != end:
         os.ftruncate(handle, keep)
-
-
-def journal_at(path: Path) -> Journal | None:
-    """The journal of the work tree that holds ``path``; None outside of git repositories."""
-    done = Repo(path).run("rev-parse", "--absolute-git-dir", check=False)
-    if done.returncode:
-        return None
-    return Journal(Path(os.fsdecode(done.stdout.rstrip(b"\n"))) / "firstbad")
