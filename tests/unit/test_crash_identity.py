@@ -7,7 +7,7 @@ import pytest
 
 from firstbad.crash.formats import type_of
 from firstbad.crash.identity import Bug, Coefficients, Finding, Shown, coefficients, place_of
-from firstbad.crash.likeness import STACKS, WHERE, compare, face_of, face_of_title
+from firstbad.crash.likeness import STACKS, WHERE, Face, Likeness, compare, face_of, face_of_title
 from firstbad.crash.parse import Report, parse
 
 STACK = " {0}+0x1/0x2\n widget_update+0x1/0x2\n widget_ioctl+0x1/0x2\n vfs_ioctl+0x1/0x2\n do_syscall_64+0x1/0x2\n"
@@ -334,3 +334,52 @@ def test_the_verdicts_begin_at_their_bounds() -> None:
     assert exact.holds(Shown((), 1), 0.5).verdict == "good"
     level = Bug([BUG.titles[0]], given=replace(GIVEN, runs={"base": 0.0}, bad=0.6, good=0.5))
     assert level.holds(crashed, 0.5).verdict == "good"
+
+
+def test_the_probability_of_one_crash_is_its_excess() -> None:
+    """By hand: (r - 1) / (r + 1) with r = exp(evidence), never quite 0 or 1; and the words, and the evidence itself."""
+    title = BUG.titles[0]
+
+    def match(base: float, same: float, seen: str = title) -> tuple[float, str, float]:
+        given = replace(GIVEN, crash={"base": base, "same_title": same, "like_type": 0.5})
+        found = Bug([title], given=given).same(seen)
+        return found.probability, found.why, found.evidence
+
+    ratio = math.exp(1.5)
+    assert match(-1.0, 2.0) == (pytest.approx((ratio - 1) / (ratio + 1)), "same title", 1.5)
+    assert match(0.0, 30.0) == (0.995, "same title", 30.5)
+    assert match(0.0, -30.0) == (0.005, "same title", -29.5)
+    probability, why, evidence = match(-0.25, 2.0, STRANGER)
+    assert (probability, evidence) == (0.005, -0.25)
+    assert why == "different function, different type"
+    unknown = Bug([], given=GIVEN).same(title)
+    assert (unknown.probability, unknown.why, unknown.evidence) == (0.5, "nothing is known about the bug yet", 0.0)
+
+
+def test_of_faces_that_meet_at_one_place_the_stack_decides() -> None:
+    """And what has no stack in common is no better than what has."""
+    seen = Face("WARNING in a_poke", "WARNING", function="a_poke", stack=("a_poke", "a_call", "a_ioctl", "x"))
+    far = Face("KASAN: use-after-free in a_poke", "KASAN", function="a_poke", stack=("a_poke", "b", "c", "d"))
+    near = replace(far, stack=("a_poke", "a_call", "a_ioctl", "d"))
+    none = replace(far, stack=())
+    assert {place_of(compare(face, seen)) for face in (far, near, none)} == {"same_function"}
+    for order in ((far, near, none), (near, none, far), (none, far, near)):
+        bug = Bug([])
+        for face in order:
+            bug.add(face)
+        likest = min((compare(face, seen) for face in order), key=lambda found: -found.terms.get("same_stack", 0))
+        assert likest.terms["same_stack"] == 0.75
+        assert _best(bug, seen) == likest
+
+
+def _best(bug: Bug, seen: Face) -> Likeness:
+    with pytest.MonkeyPatch.context() as patch:  # a face that no report of a line or two would have
+        patch.setattr("firstbad.crash.identity.face_of_title", lambda title: seen)
+        return bug.likeness(seen.title)
+
+
+def test_a_bug_that_never_tells_its_function_is_known_by_that_title() -> None:
+    alone, beside = Bug([LOST]), Bug(["WARNING in widget_poke", LOST])
+    assert place_of(alone.likeness(LOST)) == "same_title"
+    assert alone.likeness(LOST).terms == {"same_title": 1.0, "like_type": 1.0}
+    assert place_of(beside.likeness(LOST)) == "same_lost_title"

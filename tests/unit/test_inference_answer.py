@@ -216,9 +216,7 @@ def test_a_set_is_an_answer_where_no_test_that_may_be_made_parts_it():
     said = answer(belief, 0.95)
     assert said is not None
     assert (said.status, sorted(said.commits)) == ("candidates", [1, 2, 3, 4, 5, 6])
-    assert answer(belief, 0.95, allowed=np.ones(7, dtype=bool)) == said, (
-        "what is broken parts nothing"
-    )
+    assert answer(belief, 0.95, allowed=np.ones(7, dtype=bool)) == said, "what is broken parts nothing"
     allowed = np.zeros(7, dtype=bool)
     allowed[[0, 6]] = True
     assert answer(flat(7, older=1e-9), 0.95, allowed=allowed) is not None
