@@ -7,12 +7,18 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, settings
 
 from firstbad.demo import demo_job, find_source, make_demo
 from firstbad.engine import BuildRequest
 from firstbad.errors import NotFoundError
 from firstbad.home import Home, home
 from firstbad.session.lab import make_engine
+
+# For mutation tests, of which there are thousands: always the same examples, no search for the smallest that fails.
+settings.register_profile(
+    "mutation", phases=[Phase.explicit, Phase.generate], derandomize=True, max_examples=30, deadline=None
+)
 
 
 def pytest_collection_modifyitems(items):
