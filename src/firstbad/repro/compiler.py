@@ -6,8 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from firstbad.bounded import run_bounded
 from firstbad.errors import NotFoundError, UserError
-from firstbad.repro.process import run_bounded
 from firstbad.repro.targets import Target
 from firstbad.scratch import scratch
 

@@ -14,11 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from firstbad.bounded import run_bounded
 from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.history.git import Repo
 from firstbad.locks import locked
 from firstbad.packaged import read_toml
-from firstbad.repro.process import run_bounded
 from firstbad.repro.targets import Target
 
 SECONDS = 1800.0

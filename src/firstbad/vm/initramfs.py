@@ -3,10 +3,10 @@
 import gzip
 import hashlib
 import os
-import subprocess
 from importlib import resources
 from pathlib import Path
 
+from firstbad.bounded import run_bounded
 from firstbad.errors import InfrastructureError, UserError
 from firstbad.scratch import scratch, write_whole
 from firstbad.vm import cpio
@@ -14,6 +14,7 @@ from firstbad.vm.architecture import Architecture, architecture
 
 _FLAGS = ("-static", "-Os", "-s", "-Wall")
 _SOURCES = ("init.c", "trace.h")
+_SECONDS = 120.0
 _FORMAT = b"1"
 """Counts up when the archive's layout changes."""
 
@@ -60,24 +61,18 @@ def _compile(sources: dict[str, bytes], compiler: str, package: str) -> bytes:
         for name, source in sources.items():
             (place / name).write_bytes(source)
         command = [compiler, *_FLAGS, _SOURCES[0], "-o", str(program)]
+        env = {**os.environ, "TMPDIR": str(place)}
         try:
-            env = {**os.environ, "TMPDIR": str(place)}
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, cwd=place, env=env
-            )
+            status, messages = run_bounded(command, place, _SECONDS, "the guest's init", env=env)
         except FileNotFoundError as error:
             reason = f"no such compiler; the guest's init needs one: on Debian: apt-get install {package}"
             raise UserError(f"{compiler}: {reason}") from error
-        except subprocess.TimeoutExpired as error:
-            raise InfrastructureError(f"{compiler} took more than 120 s for the guest's init") from error
-        if done.returncode != 0:
-            raise _failure(compiler, package, done.stderr.decode(errors="replace"))
+        if status:
+            raise _failure(compiler, package, messages)
         return program.read_bytes()
 
 
 def _failure(compiler: str, package: str, messages: str) -> Exception:
-    if "Killed signal terminated program" in messages:
-        return InfrastructureError(f"{compiler} was killed at the guest's init (no memory left?)")
     if "cannot find -lc" in messages or "fatal error: " in messages:
         return UserError(f"no static C library for the guest's init; on Debian: apt-get install {package}")
     lines = [line for line in messages.splitlines() if "error" in line] or messages.splitlines() or ["?"]

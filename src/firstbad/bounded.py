@@ -1,4 +1,8 @@
-"""Programs that make reproducers: bounded in time, ended with all that they started."""
+"""Compilers and other programs that make what machines run: bounded in time, ended with all that they started.
+
+Kernels are built by :mod:`firstbad.kernel.process` (given up on demand, found again after a crash of ours), and the
+tests of any project run by :mod:`firstbad.project.contained` (nothing that they start escapes).
+"""
 
 import os
 import signal
@@ -18,8 +22,8 @@ def run_bounded(
 ) -> tuple[int, str]:
     """Exit status and output (both streams) of a command that runs in ``directory`` with ``data`` as its input.
 
-    Raises FileNotFoundError where there is no such command, InfrastructureError when it can't be started, or takes
-    more than ``seconds`` for ``what``.
+    Of long output the last MiB. Raises FileNotFoundError where there is no such command, InfrastructureError when it
+    can't be started, is killed, or takes more than ``seconds`` for ``what``.
     """
     with tempfile.TemporaryFile() as output:
         try:
