@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from firstbad.demo import find_source, make_demo
 from firstbad.demo.edits import Edit, Hunk, fitting, load_bugs, load_pool, release_edit
 from firstbad.demo.history import Contents, People
-from firstbad.demo.plan import RELEASES, SPECIAL, Plan, fair, make_plan
+from firstbad.demo.plan import RELEASES, Plan, fair, make_plan
 from firstbad.demo.source import Trim
 from firstbad.errors import NotFoundError, UserError
 
 SEEDS = range(1, 13)
+SPECIAL = ("a", "b", "c", "d", "d-fix", "g", "g-fix", "build", "build-fix", "boot", "boot-fix")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from firstbad.audit.facts import Facts, Named
 from firstbad.crash.likeness import face_of_title, function_of
 from firstbad.errors import FirstbadError
-from firstbad.history.claims import Claim, claims
+from firstbad.history.claims import Claim, claims, mentioning
 from firstbad.history.git import Repo
 
 # A fix that names a bug's crash and, by Fixes:, its culprit: of 140 such culprits that a study looked into, 132 were
@@ -14,7 +14,6 @@ from firstbad.history.git import Repo
 # commit speaks against the answer by as much.
 CLAIM_ODDS = 132 / 8
 MAX_FIXES = 20  # commits about the crash that are read
-_FORMAT = "%H%x01%s%x01%B"
 
 
 @dataclass(frozen=True)
@@ -88,21 +87,7 @@ def _same(repo: Repo, claim: Claim, named: str) -> bool:
 
 
 def _about(repo: Repo, facts: Facts) -> list[tuple[str, str, str]]:
-    words = sorted(set(_titles(facts)))
-    if not words:
-        return []
-    log = repo.git(
-        "log",
-        "-z",
-        "--all",
-        "--no-merges",
-        f"--max-count={MAX_FIXES}",
-        "--fixed-strings",
-        *(f"--grep={word}" for word in words),
-        f"--format={_FORMAT}",
-    )
-    rows = (row.strip("\n").split("\x01", 2) for row in log.split("\0"))
-    return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
+    return mentioning(repo, sorted(set(_titles(facts))), "--all", "--no-merges", f"--max-count={MAX_FIXES}")
 
 
 def _titles(facts: Facts) -> Iterable[str]:

@@ -21,8 +21,7 @@ from firstbad.session import State
 from firstbad.session.result import result_json
 from firstbad.session.state import apply
 from firstbad.store import Store, open_store
-
-_ENDED = ("finished", "failed", "cancelled", "out of time")
+from firstbad.store.jobs import ENDED_STATES
 
 
 @click.command(epilog="Example: firstbad watch 3")
@@ -36,7 +35,7 @@ def watch(number: int | None, as_json: bool, plain: bool) -> None:
     """
     jobs: Server | Store = chosen() or open_store(home())
     stored = jobs.job(number)
-    if isinstance(jobs, Store) and not stored.running and not stored.queued and stored.state not in _ENDED:
+    if isinstance(jobs, Store) and not stored.running and not stored.queued and stored.state not in ENDED_STATES:
         raise UserError(f"nobody works on job {stored.id}; `firstbad resume {stored.id}` does")
     await_job(jobs, stored.id, as_json, plain)
 
@@ -105,7 +104,7 @@ def _stream(store: Store, number: int) -> Iterator[tuple[str, Any]]:
             after = event.seq
             yield "fact", event
         yield "now", {"standing": stored.standing}
-        if stored.standing in _ENDED and after >= stored.seq:
+        if stored.standing in ENDED_STATES and after >= stored.seq:
             yield "end", {"standing": stored.standing}
             return
         time.sleep(0.5)

@@ -10,7 +10,6 @@ from firstbad.demo.edits import Edit
 FIRST_MINOR = 13
 RELEASES = 6
 SEGMENTS = RELEASES + 1  # stretches of history between release tags; the last one ends at HEAD
-SPECIAL = ("a", "b", "c", "d", "d-fix", "g", "g-fix", "build", "build-fix", "boot", "boot-fix")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where work runs. An engine has three methods; the session knows nothing else of it."""
+"""Where work runs: what a session asks of an engine, whatever that is."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -39,7 +39,8 @@ class Engine(Protocol):
     """Places builds and runs; futures raise InfrastructureError or LostMachineError.
 
     ``machines`` and ``builders`` are how many runs and builds it makes at a time; ``acceleration`` how they run, None
-    until the first one began.
+    until the first one began. One that can say what runs of a kernel depend on beside it has ``identity`` too
+    (`LocalEngine.identity`): then other jobs may use them.
     """
 
     machines: int

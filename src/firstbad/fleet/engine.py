@@ -59,7 +59,7 @@ class FleetEngine:
         self._parcels: dict[str, Parcel] = {}
         self._makers: dict[str, str] = {}  # hosts by the orders that they did
 
-    # The engine's three methods.
+    # What an engine has, see `engine.Engine`.
 
     def build(self, request: BuildRequest) -> Future[Built]:
         """Have it built by a host, or find what was built before."""

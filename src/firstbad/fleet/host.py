@@ -142,9 +142,9 @@ class Crew:
     def _repo(self, order: BuildOrder) -> Repo:
         path = path_of(order.repo, self.home.root) if is_reference(order.repo) else Path(order.repo)
         repo = Repo(path)
-        if repo.run("cat-file", "-e", f"{order.commit}^{{commit}}", check=False).returncode:
+        if not repo.has(order.commit):
             repo.run("fetch", "--quiet", "--all", "--tags", check=False)
-            if repo.run("cat-file", "-e", f"{order.commit}^{{commit}}", check=False).returncode:
+            if not repo.has(order.commit):
                 raise InfrastructureError(f"{path} has no commit {order.commit[:12]}")
         return repo
 

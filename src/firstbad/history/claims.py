@@ -1,7 +1,7 @@
 """What commits say of each other: ``Fixes:`` tags and reverts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +62,10 @@ def who_fixes(
     titles = {canonical_title(repo.commit(target).title): target for target in known}
     found: dict[str, list[tuple[str, Kind]]] = {target: [] for target in known}
     words = {target[:_SHORTEST] for target in known} | {title for title in titles if title}
-    for commit, title, message in _claiming(repo, tips, excluded, sorted(words)) if words else []:
+    without = (f"^{commit}" for commit in excluded)
+    for commit, title, message in mentioning(
+        repo, sorted(words), "--reverse", "--topo-order", "--regexp-ignore-case", revisions=(*tips, *without)
+    ):
         for claim in claims(title, message):
             target = _target(repo, claim, known, titles)
             if target and target != commit and (commit, claim.kind) not in found[target]:
@@ -70,23 +73,19 @@ def who_fixes(
     return found
 
 
-def _claiming(
-    repo: Repo, tips: Iterable[str], excluded: Iterable[str], words: Iterable[str]
+def mentioning(
+    repo: Repo, words: Sequence[str], *options: str, revisions: Sequence[str] = ()
 ) -> list[tuple[str, str, str]]:
-    """(commit, title, message) of those that hold one of ``words``; a third of the kernel's commits fix something."""
-    log = repo.git(
-        "log",
-        "-z",
-        "--reverse",
-        "--topo-order",
-        "--fixed-strings",
-        "--regexp-ignore-case",
-        *(f"--grep={word}" for word in words),
-        "--format=%H%x01%s%x01%B",
-        *tips,
-        *(f"^{commit}" for commit in excluded),
-    )
-    rows = (row.split("\x01", 2) for row in log.split("\0"))
+    """(commit, title, message) of the commits whose messages hold one of ``words``; none without any words.
+
+    ``options`` are those of ``git log``, which shows what ``revisions`` name. A third of the kernel's commits fix
+    something, so git does the search. Raises InfrastructureError.
+    """
+    if not words:
+        return []
+    grep = (f"--grep={word}" for word in words)
+    log = repo.git("log", "-z", "--fixed-strings", *options, *grep, "--format=%H%x01%s%x01%B", *revisions)
+    rows = (row.strip("\n").split("\x01", 2) for row in log.split("\0"))
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
 
 
@@ -96,8 +95,4 @@ def _target(repo: Repo, claim: Claim, known: list[str], titles: Mapping[str, str
         if hits or not claim.title:
             return hits[0] if len(hits) == 1 else ""
     target = titles.get(canonical_title(claim.title), "")
-    return target if target and not (claim.hash and _exists(repo, claim.hash)) else ""
-
-
-def _exists(repo: Repo, commit: str) -> bool:
-    return repo.run("cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode == 0
+    return target if target and not (claim.hash and repo.has(claim.hash)) else ""

@@ -237,6 +237,10 @@ class Repo:
         except NotFoundError:
             return False
 
+    def has(self, commit: str) -> bool:
+        """Whether a commit is there, by its hash, which may be cut."""
+        return self.run("cat-file", "-e", f"{commit}^{{commit}}", check=False).returncode == 0
+
     def difference(self, old: str, new: str) -> bytes:
         """A patch from one full hash to another that names its blobs in full, so that it can be merged."""
         words = ("diff-tree", "-p", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-renames")

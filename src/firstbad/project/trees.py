@@ -236,7 +236,7 @@ class Trees:
             told = own.git("config", f"submodule.{name}.url", str(module))
             if told and (own.git(*allow, *update) or own.git(*allow, *fetched)):
                 self._submodules(directory / path, module)
-            elif Repo(module).run("cat-file", "-e", f"{wanted}^{{commit}}", check=False).returncode:
+            elif not Repo(module).has(wanted):
                 raise UserError(
                     f"{self.repo.path}: the submodule {path} lacks what {directory.name} needs ({own.said}); "
                     f"fetch it: git -C {path} fetch --all"

@@ -13,6 +13,11 @@ from firstbad.store.owner import is_dead
 from firstbad.store.tables import jobs
 
 OPEN_STATES = ("new", "interrupted", "reopened")
+"""Somebody may go on with the job."""
+UNANSWERED_STATES = ("failed", "cancelled", "out of time")
+"""It ended without an answer, until somebody resumes it."""
+ENDED_STATES = ("finished", *UNANSWERED_STATES)
+"""Nothing more comes by itself."""
 
 
 @dataclass(frozen=True)

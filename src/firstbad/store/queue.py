@@ -19,7 +19,7 @@ from firstbad.job import Job
 from firstbad.references import reference_of
 from firstbad.store import summary
 from firstbad.store.database import clock, up_since
-from firstbad.store.jobs import OPEN_STATES
+from firstbad.store.jobs import OPEN_STATES, UNANSWERED_STATES
 from firstbad.store.owner import here, is_dead, owner, process_of
 from firstbad.store.store import Store, insert_job, new_row
 from firstbad.store.tables import WAITING, budgets, bugs, jobs, workers
@@ -169,24 +169,24 @@ class Queue:
 
     def heartbeat(self, lease: Lease) -> bool:
         """Prolong a lease; False: somebody else has the job by now."""
-        since = jobs.c.leased_until - self.seconds
-        worked = jobs.c.worked + sa.case((clock() > since, clock() - since), else_=0.0)
-        change = sa.update(jobs).where(jobs.c.id == lease.job, jobs.c.token == lease.token)
-        change = change.values(leased_until=clock() + self.seconds, worked=worked)
+        change = _held(lease).values(leased_until=clock() + self.seconds, worked=self._worked())
         return self.database.write(lambda connection, _: connection.execute(change).rowcount) == 1
 
     def release(self, lease: Lease, not_before: float = 0.0, attempted: bool = False) -> None:
         """Give a lease back; without effect where it was lost. ``attempted``: it counts as an attempt that got
         nowhere."""
-        since = jobs.c.leased_until - self.seconds
-        values: dict[str, Any] = {"owner": "", "token": "", "leased_until": 0.0}
-        values["worked"] = jobs.c.worked + sa.case((clock() > since, clock() - since), else_=0.0)
+        values: dict[str, Any] = {"owner": "", "token": "", "leased_until": 0.0, "worked": self._worked()}
         if not_before:
             values["not_before"] = not_before
         if not attempted:
             values["attempts"] = sa.case((jobs.c.attempts > 0, jobs.c.attempts - 1), else_=0)
-        change = sa.update(jobs).where(jobs.c.id == lease.job, jobs.c.token == lease.token).values(**values)
+        change = _held(lease).values(**values)
         self.database.write(lambda connection, _: connection.execute(change))
+
+    def _worked(self) -> sa.ColumnElement[float]:
+        """Seconds of work on a job, with those since its lease was last prolonged."""
+        since = jobs.c.leased_until - self.seconds
+        return jobs.c.worked + sa.case((clock() > since, clock() - since), else_=0.0)
 
     # What people ask for.
 
@@ -201,7 +201,7 @@ class Queue:
     def resume(self, number: int) -> None:
         """Have workers go on with a job that was paused, cancelled, failed, ran out of its budget, or was begun at a
         terminal. Nothing that was recorded is repeated."""
-        ended = jobs.c.state.in_(("failed", "cancelled", "out of time"))
+        ended = jobs.c.state.in_(UNANSWERED_STATES)
         state = sa.case((ended, "interrupted"), else_=jobs.c.state)
         self._change(number, paused=0, cancelled=0, queued=1, not_before=0.0, attempts=0, state=state)
 
@@ -265,6 +265,11 @@ def _submit(connection: sa.Connection, row: dict[str, Any], deduplicate: bool) -
     number = insert_job(connection, row, ())
     connection.execute(sa.update(bugs).where(where).values(job_id=number))
     return Submitted(number, True)
+
+
+def _held(lease: Lease) -> sa.Update:
+    """A change of a lease's job that only who holds the lease makes."""
+    return sa.update(jobs).where(jobs.c.id == lease.job, jobs.c.token == lease.token)
 
 
 def _is_looked_into(connection: sa.Connection, number: int) -> bool:

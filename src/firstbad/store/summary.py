@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from firstbad.store.jobs import UNANSWERED_STATES
 from firstbad.store.tables import jobs
 
 _TITLE = 500  # letters
@@ -101,7 +102,7 @@ def _cancelled(_: Mapping[str, Any], time: float) -> dict[str, Any]:
 
 def _opinion(_: Mapping[str, Any], __: float) -> dict[str, Any]:
     answered = jobs.c.state.in_(("finished", "reopened"))
-    ended = (jobs.c.state.in_(("failed", "cancelled", "out of time")), "interrupted")
+    ended = (jobs.c.state.in_(UNANSWERED_STATES), "interrupted")
     state = sa.case((answered, "reopened"), ended, (jobs.c.state == "new", "interrupted"), else_=jobs.c.state)
     return {"state": state, "opinions": jobs.c.opinions + 1, **_no_answer()}
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Form, HTTPException, Request
 
 from firstbad.store.access import ALL, SCOPES, Scope, Token
-from firstbad.web.site import site_of
+from firstbad.web.site import Site, site_of
 
 COOKIE = "firstbad"
 SESSION_SECONDS = 14 * 86_400
@@ -45,6 +45,11 @@ class Viewer:
     def sees(self, project: str, private: bool) -> bool:
         """Whether a job of this project is theirs to see."""
         return not private or self.of(project)
+
+
+def projects_of(site: Site, viewer: Viewer) -> list[str]:
+    """The names of the viewer's projects."""
+    return site.access.projects() if viewer.projects is None else sorted(viewer.projects)
 
 
 def viewer_of(request: Request) -> Viewer:
@@ -146,5 +151,11 @@ def check_form(viewer: Annotated[Viewer, Depends(viewer_of)], csrf: Annotated[st
 
 def check_token(viewer: Viewer, csrf: str) -> None:
     """For routes that read their forms themselves. Raises HTTPException 403."""
-    if viewer.csrf and not hmac.compare_digest(viewer.csrf.encode(), csrf.encode("utf-8", "replace")):
+    if viewer.csrf:
+        check_csrf(viewer.csrf, csrf)
+
+
+def check_csrf(expected: str, shown: str) -> None:
+    """A form is one of the browser's own pages of this site. Raises HTTPException 403."""
+    if not hmac.compare_digest(expected.encode(), shown.encode("utf-8", "replace")):
         raise HTTPException(403, "this form is out of date: load the page again")

@@ -8,13 +8,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from firstbad.store import Event
+from firstbad.store.jobs import ENDED_STATES
 from firstbad.web.api.models import EventList, EventOut, errors
 from firstbad.web.pages.seen import SeenJob
 from firstbad.web.site import TheSite
 
 router = APIRouter(prefix="/jobs/{number}", tags=["events"])
 _BATCH = 500
-ENDED = ("finished", "failed", "cancelled", "out of time")
 _After = Annotated[int, Query(ge=-1, le=2**31 - 1, description="number of the last event that you know")]
 
 
@@ -47,7 +47,7 @@ async def stream_events(
             known = found[-1].seq
         now = {"standing": glance.standing, "activity": glance.activity, "since": glance.since}
         yield ServerSentEvent(event="now", data=now)
-        if glance.standing in ENDED and known >= glance.seq:
+        if glance.standing in ENDED_STATES and known >= glance.seq:
             yield ServerSentEvent(event="end", data=now)
             return
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from firstbad.session import bisection_log, git_log_of
 from firstbad.store import StoredJob
+from firstbad.store.jobs import ENDED_STATES
 from firstbad.store.watch import Glance, workers
 from firstbad.web.auth import Reader, Viewer
 from firstbad.web.pages.seen import SeenJob, changes
@@ -17,7 +18,6 @@ from firstbad.web.words import bug_of, date
 
 router = APIRouter()
 _ALIVE = 90.0  # seconds since its last sign of life for which a worker is taken to be there
-OVER = ("finished", "failed", "cancelled", "out of time")
 
 
 @router.get("/jobs/{number}", response_class=HTMLResponse)
@@ -55,14 +55,18 @@ def job_log_text(site: TheSite, viewer: Reader, stored: SeenJob) -> str:
 @router.get("/jobs/{number}/git.log", response_class=PlainTextResponse)
 def job_git_log(site: TheSite, viewer: Reader, stored: SeenJob) -> str:
     """What `git bisect replay` takes."""
+    return _git_log(site, stored)
+
+
+def _git_log(site: Site, stored: StoredJob) -> str:
     with site.desk.open(stored) as known:
         return known.once("git", lambda: git_log_of(stored.job, known.events))
 
 
 def _log(site: Site, stored: StoredJob) -> str:
+    if stored.job.project is not None:
+        return _git_log(site, stored)
     with site.desk.open(stored) as known:
-        if stored.job.project is not None:
-            return known.once("git", lambda: git_log_of(stored.job, known.events))
         return known.once("log", lambda: bisection_log(stored.job, known.events))
 
 
@@ -107,4 +111,4 @@ def _actions(stored: StoredJob) -> list[tuple[str, str, str]]:
     if stored.standing == "finished":
         return []
     go_on = ("resume", "Go on", "main")
-    return [go_on] if stored.standing in OVER else [go_on, ("cancel", "Cancel", "danger")]
+    return [go_on] if stored.standing in ENDED_STATES else [go_on, ("cancel", "Cancel", "danger")]

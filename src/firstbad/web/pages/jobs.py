@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from firstbad.store.listing import Filter
 from firstbad.store.watch import ALL
-from firstbad.web.auth import Reader
+from firstbad.web.auth import Reader, projects_of
 from firstbad.web.site import Site, TheSite
 
 router = APIRouter()
@@ -63,7 +63,7 @@ def job_list(site: TheSite, viewer: Reader, wanted: Wanted) -> str:
         live=True,
         asked=wanted,
         standings=STANDINGS,
-        projects=site.access.projects() if viewer.projects is None else sorted(viewer.projects),
+        projects=projects_of(site, viewer),
         rows=rows(site, viewer.projects, wanted),
         again=wanted.address("/list", wanted.before),
     )

@@ -1,12 +1,11 @@
 """Logging in with a token, and out."""
 
-import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from firstbad.web.auth import SESSION_SECONDS, Viewer, check_form, check_origin, csrf_of, viewer_of
+from firstbad.web.auth import SESSION_SECONDS, Viewer, check_csrf, check_form, check_origin, csrf_of, viewer_of
 from firstbad.web.guard import cookie
 from firstbad.web.site import Site, TheSite
 
@@ -29,8 +28,7 @@ def log_in(
 ) -> Response:
     """Begins a session: the browser gets another cookie, which stands for the token."""
     check_origin(request)
-    if not hmac.compare_digest(csrf_of(request.state.visit).encode(), csrf.encode("utf-8", "replace")):
-        raise HTTPException(403, "this form is out of date: load the page again")
+    check_csrf(csrf_of(request.state.visit), csrf)
     found = site.access.token(token.strip())
     if found is None:
         return HTMLResponse(_page(request, site, _own(to), "This token is not valid (any more)."), 403)

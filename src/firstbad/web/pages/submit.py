@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from firstbad.errors import FirstbadError, UserError
 from firstbad.references import to_upload
 from firstbad.store.queue import PERSON
-from firstbad.web.auth import Submitter, Viewer, check_token
+from firstbad.web.auth import Submitter, Viewer, check_token, projects_of
 from firstbad.web.job_file import job_file
 from firstbad.web.pages.seen import seen_job
 from firstbad.web.site import Site, TheSite
@@ -48,7 +48,7 @@ def _page(site: Site, viewer: Viewer, way: str, said: dict[str, str], problem: s
         said=said,
         problem=problem,
         repositories=site.access.repositories(),
-        projects=site.access.projects() if viewer.projects is None else sorted(viewer.projects),
+        projects=projects_of(site, viewer),
         key=secrets.token_urlsafe(16),
     )
 
