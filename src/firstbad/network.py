@@ -13,6 +13,7 @@ from firstbad.errors import UserError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_PORTS = {"https": 443, "http": 80, "ssh": 22}
 # Addresses that hold another one, which is where packets go: 6to4 (RFC 3056), NAT64 (RFC 6052), Teredo (RFC 4380).
 _HOLDING = [ipaddress.ip_network(text) for text in ("2002::/16", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32")]
 
@@ -48,6 +49,11 @@ def url_parts(url: str, schemes: tuple[str, ...]) -> SplitResult:
     if parts.password is not None or (parts.username is not None and parts.scheme != "ssh"):
         raise UserError("no names and passwords in a URL: it is shown to others")
     return parts
+
+
+def port_of(parts: SplitResult) -> int:
+    """The port that a URL means; of http, https and ssh also where it names none. Raises KeyError for others."""
+    return parts.port or _PORTS[parts.scheme]
 
 
 def resolve(host: str, port: int) -> str:

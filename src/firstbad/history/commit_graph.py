@@ -142,6 +142,11 @@ def _alternates(objects: Path) -> list[Path]:
     return [objects / line for line in lines if line and not line.startswith("#") and "\0" not in line]
 
 
+def offsets_of(lengths: Ints) -> Ints:
+    """(n + 1,) where rows of these lengths (n,) begin in one array, and where the last one ends."""
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+
+
 def _joined(layers: list[_Layer]) -> CommitGraph:
     counts = np.concatenate([layer.counts for layer in layers])
     parents = np.concatenate([layer.parents for layer in layers])
@@ -150,7 +155,7 @@ def _joined(layers: list[_Layer]) -> CommitGraph:
         raise ValueError("layers with different hashes")
     if (generations < 1).any() or (generations[parents] >= np.repeat(generations, counts)).any():
         raise ValueError("a commit is not above its parents")
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    offsets = offsets_of(counts)
     return CommitGraph(tuple(layer.names for layer in layers), offsets, parents, generations)
 
 
@@ -208,7 +213,7 @@ def _parents(first: Ints, second: Ints, chunk: Bytes) -> tuple[Ints, Ints]:
         raise ValueError("parents outside the chunk of edges")
     counts = has_first.astype(np.int64) + has_second
     counts[many] += ends[end] - begin
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    offsets = offsets_of(counts)
     parents = np.empty(int(offsets[-1]), dtype=np.int64)
     parents[offsets[:-1][has_first]] = first[has_first]
     parents[offsets[:-1][has_second] + 1] = second[has_second]

@@ -30,9 +30,8 @@ class Commit:
     """When it was committed to the tree that it lies in."""
 
 
-ANOTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
-"""Variables that are set where we are called by git itself (a hook, an alias, `git bisect run`): about another
-repository than ours."""
+# Set where we are called by git itself (a hook, an alias, `git bisect run`): about another repository than ours.
+_ANOTHERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX")
 # A repository is hostile input: no hooks, no program that watches files or checks signatures, none in place of a
 # transport; no colours in what is read; no differences of files that are too large to be read.
 _SETTINGS = (
@@ -79,6 +78,11 @@ def parse_commit(text: str) -> Commit:
     full, parents, email, name, date, commit_date, title, message = text.split("\0", 7)
     words = tuple(parents.split())
     return Commit(full, title, email, message.rstrip("\n"), words, name, _date(date), _date(commit_date))
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment without what it says of a repository that git was called in."""
+    return {name: value for name, value in os.environ.items() if name not in _ANOTHERS}
 
 
 def one_of_a_list(path: str) -> str:
@@ -173,7 +177,7 @@ class Repo:
 
     def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
         return {
-            **{name: value for name, value in os.environ.items() if name not in ANOTHERS},
+            **inherited(),
             **self._own_objects,
             **(env or {}),
             "GIT_TERMINAL_PROMPT": "0",

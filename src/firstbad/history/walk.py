@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 import numpy as np
 
-from firstbad.history.commit_graph import Bytes, CommitGraph, Ints, open_commit_graph
+from firstbad.history.commit_graph import Bytes, CommitGraph, Ints, offsets_of, open_commit_graph
 from firstbad.history.git import Repo
 
 _CHUNK = 1 << 16  # edges between two looks at whether the walk is done
@@ -40,7 +40,7 @@ def _from_git(repo: Repo, tip: str, excluded: Sequence[str]) -> Part:
     size = len(tip) // 2
     words = np.frombuffer(bytes.fromhex(text), dtype=np.uint8).reshape(-1, size)
     ends = np.flatnonzero(np.frombuffer(text.encode(), dtype=np.uint8) == ord("\n")) + 1
-    offsets = _offsets(np.diff(ends, prepend=0) // (2 * size + 1) - 1)
+    offsets = offsets_of(np.diff(ends, prepend=0) // (2 * size + 1) - 1)
     heads = offsets[:-1] + np.arange(len(ends))
     is_parent = np.ones(len(words), dtype=bool)
     is_parent[heads] = False
@@ -150,12 +150,8 @@ def _cut(graph: CommitGraph, newer: list[str], order: Ints, ends: Ints, parents:
 def take_rows(offsets: Ints, flat: Ints, rows: Ints) -> tuple[Ints, Ints]:
     """Offsets and entries of some rows, in the order in which they are named."""
     lengths = np.diff(offsets)[rows]
-    ends = _offsets(lengths)
+    ends = offsets_of(lengths)
     return ends, flat[np.arange(int(ends[-1])) + np.repeat(offsets[rows] - ends[:-1], lengths)]
-
-
-def _offsets(lengths: Ints) -> Ints:
-    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
 
 
 def _keys(names: Bytes) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:

@@ -1,6 +1,5 @@
 """Where a project's revisions are built and tested: workers that each have a place of their own at every revision."""
 
-import os
 import shutil
 import signal
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.errors import InfrastructureError
-from firstbad.history.git import ANOTHERS, Repo
+from firstbad.history.git import Repo, inherited
 from firstbad.home import Home
 from firstbad.job import Project
 from firstbad.project.contained import Ended, Running
@@ -144,8 +143,7 @@ class Bench:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _environment(self, commit: str, directory: Path, scratch: Path, run: int) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in ANOTHERS}
-        return inherited | {
+        return inherited() | {
             "FIRSTBAD_COMMIT": commit,
             "FIRSTBAD_BUILD_DIR": str(directory),
             "FIRSTBAD_RUN": str(run),

@@ -410,7 +410,7 @@ class Decider:
         return self.means.fixed_length or any(s >= 0.95 * self.means.run_seconds for s in state.run_seconds)
 
     def _costs(self, state: State, view: View) -> Costs:
-        fresh = [build.seconds for build in state.builds.values() if not build.cached and not build.error]
+        fresh = state.build_times()
         # The first build is a clean one and says little about the incremental ones that follow.
         build = float(np.median(fresh[1:])) if len(fresh) > 1 else max([*fresh, 1.0])
         seconds = np.full(len(view.range.hashes), build)

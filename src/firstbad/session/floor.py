@@ -62,8 +62,7 @@ class Floor:
 
     def under_way(self) -> dict[str, float]:
         """Builds that no test asked for yet, and in how many seconds each is probably done."""
-        builds = self.session.state.builds.values()
-        usual = median([one.seconds for one in builds if not one.cached and not one.error] or [float("inf")])
+        usual = median(self.session.state.build_times() or [float("inf")])
         now = time.monotonic()
         return {
             commit: 0.0 if order.made() else max(_NEARLY * usual, usual - (now - order.since))

@@ -10,14 +10,13 @@ from firstbad.errors import InfrastructureError, NotFoundError, UserError
 from firstbad.history.git import Repo, complaint
 from firstbad.home import Home
 from firstbad.locks import locked
-from firstbad.network import resolve, url_parts
+from firstbad.network import port_of, resolve, url_parts
 from firstbad.references import FILES, REPOSITORIES, fields
 from firstbad.store import Store, StoredJob
 from firstbad.store.access import Access, Repository
 from firstbad.store.files import Files
 
 SCHEMES = ("https", "ssh", "http")
-_PORTS = {"https": 443, "http": 80, "ssh": 22}
 # Not what else a host keeps there: of anybody's pull requests, say, nothing shall be built.
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _CLONE_SECONDS = 4 * 3600.0
@@ -114,14 +113,14 @@ def check_place(place: str) -> str:
             raise NotFoundError(f"{path}: no such directory; name a git repository, or a URL")
         return str(path)
     parts = url_parts(place, SCHEMES)
-    resolve(parts.hostname or "", parts.port or _PORTS[parts.scheme])
+    resolve(parts.hostname or "", port_of(parts))
     return place
 
 
 def _remote(known: Repository, *args: str) -> None:
     """git over the network: to the address that was looked at, nowhere else, and asking nobody anything."""
     parts = url_parts(known.place, SCHEMES)
-    host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    host, port = parts.hostname or "", port_of(parts)
     address = resolve(host, port)
     settings = {"http.followRedirects": "false", "protocol.allow": "never", f"protocol.{parts.scheme}.allow": "always"}
     settings["http.curloptResolve"] = f"{host}:{port}:{address}"

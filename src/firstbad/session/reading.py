@@ -47,9 +47,8 @@ class Reader:
                 f"the test {_ended(test.status)}, which ends a search as in `git bisect run`; "
                 "if that is the bug, say --crash-is-bad"
             )
-        if self.project.metric:
-            return Run("other", failure_title(test.output, test.status) or _ended(test.status), 0.0, "no number")
-        return self._failed(test, failure_title(test.output, test.status) or _ended(test.status))
+        title = failure_title(test.output, test.status) or _ended(test.status)
+        return Run("other", title, 0.0, "no number") if self.project.metric else self._failed(test, title)
 
     def _failed(self, test: Ended, title: str) -> Run:
         if self.project.match:

@@ -4,6 +4,7 @@ A clean run says only so much: the answer is how probable so many of them are if
 that another job learned where the bug is, that is measured first, or that is assumed.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from firstbad.errors import BisectionError, UserError
 from firstbad.history.base import History
 from firstbad.job import Job
 from firstbad.session.decide import Decider
-from firstbad.session.outcome import to_event
+from firstbad.session.outcome import Run, to_event
 from firstbad.session.question import Question
 from firstbad.session.rate import CrashRate, percent, seen_at
 from firstbad.session.result import Jobs
@@ -94,14 +95,12 @@ class Tester:
 
     def _crashes(self, state: State) -> Finish:
         tally = state.tally(self.question.start)
-        crash = next(run for test in state.tests for run in test.runs if run.outcome == "crash")
+        crash = next(_crashed(state))
         why = f"still crashes: {crash.title}, in {tally.crashes} of {tally.useful} runs"
         return Finish("crashes", confidence=crash.same, why=why, more=self._counts(state))
 
     def _counts(self, state: State) -> dict[str, Any]:
-        tally, crashed = state.tally(self.question.start), ""
-        for run in (run for test in state.tests for run in test.runs if run.outcome == "crash"):
-            crashed = crashed or run.title
+        tally = state.tally(self.question.start)
         return {
             "tested": self.question.start,
             "patched": bool(self.job.test.patch),
@@ -109,8 +108,13 @@ class Tester:
             "clean": tally.useful - tally.crashes,
             "other": tally.lost,
             "unreached": tally.unreached,
-            "crash_title": crashed,
+            "crash_title": next((run.title for run in _crashed(state) if run.title), ""),
         }
+
+
+def _crashed(state: State) -> Iterator[Run]:
+    """The runs that showed the bug."""
+    return (run for test in state.tests for run in test.runs if run.outcome == "crash")
 
 
 def learned(store: Jobs, number: int) -> dict[str, Any]:

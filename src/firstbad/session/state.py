@@ -138,6 +138,10 @@ class State:
         found |= {c: "reach" for c, tally in self.tallies.items() if tally.astray and tally.unreached >= ASTRAY_RUNS}
         return found | {commit: "lost" for commit, tally in self.tallies.items() if tally.drowned}
 
+    def build_times(self) -> list[float]:
+        """Seconds of each build that was made here and gave something to run, in order."""
+        return [build.seconds for build in self.builds.values() if not build.cached and not build.error]
+
     def build_seconds(self) -> float:
         """Spent on builds by this job."""
         tried = [trial.build for trial in self.trials if trial.build and trial.build not in self.builds.values()]

@@ -94,8 +94,9 @@ class Steady:
         """Whether the test is known not to say the same every time."""
         if any(tally.crashes and tally.clean for tally in state.tallies.values()) or len(state.opinions.said):
             return True
-        with_bug = {self.question.start} | {c for c, tally in state.tallies.items() if tally.crashes}
-        without = {c for c, tally in state.tallies.items() if tally.clean} | set(self._ends_without())
+        with_bug, without = _shown(state)
+        with_bug.add(self.question.start)
+        without.update(self._ends_without())
         if with_bug & without:
             return True
         old, new = (without, with_bug) if not self.fix else (with_bug, without)
@@ -117,8 +118,7 @@ class Steady:
         return [int(i) for i in np.flatnonzero(inside)]
 
     def _left(self, state: State, view: View) -> list[int]:
-        with_bug = {c for c, tally in state.tallies.items() if tally.crashes}
-        without = {c for c, tally in state.tallies.items() if tally.clean}
+        with_bug, without = _shown(state)
         return self._between(view, *((with_bug, without) if self.fix else (without, with_bug)))
 
     def _base(self, state: State) -> Step | None:
@@ -225,7 +225,7 @@ class Steady:
         are waited for now and not later is worth more than runs that may turn out to be in vain."""
         if self.means.machines < 2 or step.commit in state.builds:
             return []
-        builds = [build.seconds for build in state.builds.values() if not build.cached and not build.error]
+        builds = state.build_times()
         if not builds or not state.run_seconds:
             return []
         # Half of them: a batch ends at its first failure.
@@ -249,6 +249,12 @@ class Steady:
                 f"the test did not fail at the bad revision {start[:12]} in {tally.useful} runs", "not_reproduced"
             )
         return Step("initial", start, max(4, self.means.machines))
+
+
+def _shown(state: State) -> tuple[set[str], set[str]]:
+    """Revisions that failed, and those that passed; one may be both."""
+    tallies = state.tallies.items()
+    return {c for c, tally in tallies if tally.crashes}, {c for c, tally in tallies if tally.clean}
 
 
 def _contained(view: View, index: int) -> int:

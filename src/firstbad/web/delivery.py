@@ -13,7 +13,7 @@ import httpx
 
 from firstbad import __version__
 from firstbad.errors import FirstbadError
-from firstbad.network import resolve, url_parts
+from firstbad.network import port_of, resolve, url_parts
 from firstbad.store import Store
 from firstbad.store.hooks import Delivery, Hooks, Webhook
 
@@ -26,7 +26,7 @@ _log = logging.getLogger("firstbad.webhooks")
 def check_url(url: str) -> None:
     """Whether a webhook may be there now; it is looked at again before each try. Raises UserError."""
     parts = url_parts(url, _SCHEMES)
-    resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    resolve(parts.hostname or "", port_of(parts))
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -90,7 +90,7 @@ class Courier:
 def send(hook: Webhook, due: Delivery, body: bytes, now: Callable[[], float] = time.time) -> str:
     """One try; returns what went wrong, empty where it was taken. Raises UserError for a forbidden address."""
     parts = url_parts(hook.url, _SCHEMES)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = port_of(parts)
     address = resolve(parts.hostname or "", port)
     stamp = str(int(now()))
     headers = {
