@@ -14,6 +14,7 @@ Three readings, by how a batch may end:
   it is the one that the benchmarks measure against.
 """
 
+import argparse
 import functools
 import math
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ def _entropy(chance: Floats) -> Floats:
 
 def main() -> None:
     """Print the limits for both histories of the benchmark, and the figures that DESIGN states."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     rates = (1.0, 0.5, 0.2, 0.1, 0.05)
     stated = Lab(build=420.0, boot=0.0, run=300.0, time_to_crash=0.0)
     row = [minutes(15_000, p, stated, 0.05, "fixed") for p in rates]

@@ -5,6 +5,7 @@
 Prints a table (Markdown). Exit status 1 if a line is of no known kind or a log is not written back as it was.
 """
 
+import argparse
 import sys
 import tarfile
 from collections import Counter
@@ -68,7 +69,9 @@ def table(found: Measured) -> str:
 
 def main() -> int:
     """Measures the files that are named."""
-    found = measure(texts(Path(name) for name in sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("logs", nargs="+", type=Path, help="logs, directories of them (*.txt), tar archives of them")
+    found = measure(texts(parser.parse_args().logs))
     print(table(found))
     for text in (*found.unknown[:20], *found.changed[:20]):
         print(text, file=sys.stderr)
