@@ -15,7 +15,7 @@ from tests.support.peer import shared
 
 from firstbad.history.git import Repo
 from firstbad.history.names import is_branch, is_commit_hash, is_repo_address
-from firstbad.history.patch import PatchError, apply_to_directory, diff_files
+from firstbad.history.patch import PatchError, diff_files, patched_tree
 from firstbad.history.releases import parse_tag, previous_releases, releases_at
 from firstbad.history.repository import GitHistory
 from firstbad.home import Home
@@ -209,25 +209,16 @@ def test_predicates(table) -> None:
 
 def test_patch_apply(table, tmp_path) -> None:
     case = table["patch_apply"]
-    assert case["works_outside_git_repo"] is True
-    directory = tmp_path / "plain"
-    directory.mkdir()
-    (directory / case["file"]).write_text(case["content"])
-    apply_to_directory(directory, case["patch"].encode())
-    assert (directory / case["file"]).read_text() == case["expect"]
+    history = History(tmp_path / "repo")
+    history.commit("a", {case["file"]: case["content"]})
+    beside = Repo(history.path).beside(tmp_path / "objects")
+    made = patched_tree(beside, beside.tree(history.commits["a"]), case["patch"].encode())
+    assert beside.blob(made, case["file"]) == case["expect"]
     with pytest.raises(PatchError, match=case["second_apply_error"]):
-        apply_to_directory(directory, case["patch"].encode())
+        patched_tree(beside, made, case["patch"].encode())
     for patch in case["must_fail"]:
         with pytest.raises(PatchError):
-            apply_to_directory(directory, patch.encode())
-    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["plain", case["file"]])
-    repo = History(tmp_path / "repo")
-    (repo.path / case["file"]).write_text(case["content"])
-    apply_to_directory(repo.path, case["patch"].encode())
-    for patch in case["must_fail"]:
-        with pytest.raises(PatchError):
-            apply_to_directory(repo.path, patch.encode())
-    assert (repo.path / case["file"]).read_text() == case["expect"]
+            patched_tree(beside, made, patch.encode())
 
 
 def test_git_diff_files(table) -> None:

@@ -19,7 +19,7 @@ from firstbad.cli import main
 from firstbad.errors import UserError
 from firstbad.history.apart import one_of_a_list
 from firstbad.history.git import Repo
-from firstbad.history.patch import apply_to_directory, patched_tree
+from firstbad.history.patch import patched_tree
 from firstbad.history.releases import previous_releases, releases_at
 from firstbad.history.repository import GitHistory
 from firstbad.history.worktree import checkout
@@ -190,13 +190,6 @@ def test_patches_are_merged_by_git_alone(trapped, tmp_path):
         pass  # what does not fit is refused, by git's own words
     made = patched_tree(beside, tree, beside.difference(trapped.hashes[4], trapped.hashes[5]))
     assert made == git(trapped.repo, "rev-parse", f"{trapped.hashes[5]}^{{tree}}")
-    directory = tmp_path / "directory"
-    git(tmp_path, "-c", "protocol.file.allow=always", "clone", "-q", str(trapped.repo), str(directory))
-    for line in (trapped.repo / ".git/config").read_text().splitlines():
-        with (directory / ".git/config").open("a") as file:
-            file.write(line + "\n")
-    apply_to_directory(directory, b"--- a/n\n+++ b/n\n@@ -1 +1 @@\n-11\n+12\n")
-    assert (directory / "n").read_text() == "12\n"
     assert trapped.sprung == set()
 
 

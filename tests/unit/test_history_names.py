@@ -10,7 +10,6 @@ from firstbad.history.names import is_branch, is_commit_hash, is_repo_address
 from firstbad.history.patch import (
     AlreadyApplied,
     PatchError,
-    apply_to_directory,
     check_patch,
     diff_files,
     patched_paths,
@@ -185,23 +184,28 @@ def test_patches_that_are_refused(patch):
 
 
 def test_a_patch_is_applied_whole_or_not_at_all(tmp_path):
-    (tmp_path / "x.c").write_text("one\n-- /a/comment/of/lua\nthree\n")
+    history = History(tmp_path / "repo")
+    history.commit("a", {"x.c": "one\n-- /a/comment/of/lua\nthree\n"})
+    beside = Repo(history.path).beside(tmp_path / "objects")
+    tree = beside.tree(history.commits["a"])
     bad = PATCH + b"diff --git a/y.c b/y.c\n--- a/y.c\n+++ b/y.c\n@@ -1 +1 @@\n-a\n+b\n"
     with pytest.raises(PatchError, match=r"y\.c"):
-        apply_to_directory(tmp_path, bad)
-    assert "two" not in (tmp_path / "x.c").read_text()
-    apply_to_directory(tmp_path, PATCH)
-    assert (tmp_path / "x.c").read_text() == "one\ntwo\nthree\n"
-    with pytest.raises(PatchError, match="already applied"):
-        apply_to_directory(tmp_path, PATCH)
+        patched_tree(beside, tree, bad)
+    made = patched_tree(beside, tree, PATCH)
+    assert beside.blob(made, "x.c") == "one\ntwo\nthree\n"
+    with pytest.raises(AlreadyApplied):
+        patched_tree(beside, made, PATCH)
 
 
 def test_a_symbolic_link_is_no_way_out(tmp_path):
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    (tree / "link").symlink_to(tmp_path)
-    with pytest.raises(PatchError):
-        apply_to_directory(tree, b"--- /dev/null\n+++ b/link/out.c\n@@ -0,0 +1 @@\n+x\n")
+    history = History(tmp_path / "repo")
+    (history.path / "link").symlink_to(tmp_path)
+    history.git("add", "link")
+    tree = history.git("write-tree")
+    beside = Repo(history.path).beside(tmp_path / "objects")
+    assert beside.git("ls-tree", tree, "link").startswith("120000 ")
+    with pytest.raises(PatchError, match="symbolic link"):
+        patched_tree(beside, tree, b"--- /dev/null\n+++ b/link/out.c\n@@ -0,0 +1 @@\n+x\n")
     assert not (tmp_path / "out.c").exists()
 
 

@@ -1,10 +1,9 @@
-"""Patches of others: what they touch, and applying them to a directory or to a tree of a repository.
+"""Patches of others: what they touch, and applying them to a tree of a repository.
 
 A patch is hostile input: it must not reach outside the tree, nor into ``.git``. git refuses both by itself; here
 they are refused before git is asked.
 """
 
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -146,23 +145,6 @@ def _second_name(names: str) -> str:
     half = len(names) // 2
     second = names[half + 1 :] if names[:half][2:] == names[half + 1 :][2:] else names.rpartition(" b/")[2]
     return second.removeprefix("b/")
-
-
-def apply_to_directory(directory: Path, patch: bytes) -> None:
-    """Apply a patch to the files of a directory, which need not be a repository; all of it or nothing.
-
-    Raises PatchError that says what does not fit, or that the patch is already applied.
-    """
-    check_patch(patch)
-    repo = Repo(directory)
-    env = {"GIT_DIR": os.devnull}  # whatever repository the directory is, or lies in, has no say
-
-    def apply(*options: str) -> str:
-        done = repo.run("apply", "--whitespace=nowarn", *options, "-", check=False, binary_input=patch, env=env)
-        return _reason(done.stderr) if done.returncode else ""
-
-    if error := apply():
-        raise AlreadyApplied("patch is already applied") if not apply("--reverse", "--check") else PatchError(error)
 
 
 def patched_tree(repo: Repo, tree: str, patch: bytes) -> str:
