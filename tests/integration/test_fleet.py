@@ -16,7 +16,7 @@ from firstbad.fleet.security import security
 from firstbad.history.git import Repo
 from firstbad.kernel.artifacts import Artifacts
 from firstbad.kernel.build import Builder, Spec
-from firstbad.kernel.process import Cancelled
+from firstbad.kernel.process import GivenUp
 
 SPEC = Spec("CONFIG_MINE=y\n", "tinyconfig")
 REVISIONS = 8
@@ -146,7 +146,7 @@ def test_what_nobody_waits_for_any_more_is_ended(fleet, ask):
     log = wait_for(lambda: list(fleet.root.glob("h1/builders/0/new-*/build.log")))
     wait_for(lambda: "sleep 20" in log[0].read_text())
     engine.close()
-    with pytest.raises((Cancelled, InfrastructureError)):
+    with pytest.raises((GivenUp, InfrastructureError)):
         future.result(10)
     other = fleet.engine(SPEC, 1)
     began = time.monotonic()

@@ -15,7 +15,7 @@ from firstbad.fleet.orders import Answer
 from firstbad.home import Home
 from firstbad.kernel import toolchain
 from firstbad.kernel.build import Spec
-from firstbad.kernel.process import Cancelled
+from firstbad.kernel.process import GivenUp
 from firstbad.repro import Reproducer
 
 
@@ -73,12 +73,12 @@ def test_what_is_named_again_goes_on_and_what_is_not_is_given_up(history, engine
     assert engine.link.asked == [
         (history.commits[name], chance) for name, chance in (("a", 1.0), ("b", 0.5), ("c", 0.5))
     ]
-    with pytest.raises(Cancelled):
+    with pytest.raises(GivenUp):
         second.result(10)
     assert not third.done()
     engine.ahead([])
     for future in (first, third):
-        with pytest.raises(Cancelled):
+        with pytest.raises(GivenUp):
             future.result(10)
 
 

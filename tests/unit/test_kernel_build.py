@@ -130,7 +130,7 @@ def test_an_interrupted_build_is_not_built_on(history, builder):
     builder.build(repo, history.commits["one"], SPEC)
     cancel = threading.Event()
     threading.Timer(1.0, cancel.set).start()
-    with pytest.raises(process.Cancelled):
+    with pytest.raises(process.GivenUp):
         builder.build(repo, history.commits["sleeps"], SPEC, cancel)
     place = places.places(builder.directory)[0]
     (place.out / "main.o").write_bytes(b"half of an object")
@@ -172,7 +172,7 @@ def test_a_build_that_fails_is_a_fact(history, builder):
 def test_cancelled_build_leaves_no_process(history, builder):
     cancel = threading.Event()
     threading.Timer(1.0, cancel.set).start()
-    with pytest.raises(process.Cancelled):
+    with pytest.raises(process.GivenUp):
         builder.build(Repo(history.path), history.commits["sleeps"], SPEC, cancel)
     assert with_mark(builder.directory) == []
 

@@ -23,7 +23,7 @@ from firstbad.kernel import toolchain
 from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Spec
-from firstbad.kernel.process import Cancelled
+from firstbad.kernel.process import GivenUp
 from firstbad.kernel.signature import signature
 from firstbad.references import reference_of
 from firstbad.repro import Reproducer
@@ -225,17 +225,17 @@ class FleetEngine:
             return self._parcels[key]
 
     def _waited(self, future: Future[Answer]) -> Answer:
-        """What hosts make of an order. Raises UserError, InfrastructureError, Cancelled."""
+        """What hosts make of an order. Raises UserError, InfrastructureError, GivenUp."""
         try:
             answer = future.result()
         except CancelledError:
-            raise Cancelled from None
+            raise GivenUp from None
         if answer.status == "wrong":
             raise UserError(answer.why)
         if answer.status == "fault":
             raise InfrastructureError(f"several hosts of the fleet failed: {answer.why}")
         if answer.status == "withdrawn":
-            raise Cancelled
+            raise GivenUp
         return answer
 
 

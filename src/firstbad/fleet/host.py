@@ -21,7 +21,7 @@ from firstbad.kernel.architecture import architecture
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder
 from firstbad.kernel.data import load
-from firstbad.kernel.process import Cancelled, Slot
+from firstbad.kernel.process import GivenUp, Slot
 from firstbad.references import is_reference, path_of
 from firstbad.vm import Acceleration, MachineRun, build_initramfs, probe_acceleration, run_machine
 from firstbad.vm.architecture import architecture as machines
@@ -87,7 +87,7 @@ class Crew:
             if cancel.is_set():
                 return Answer("withdrawn")
             return Answer("done", value, facts=self._facts(order) | {"seconds": round(time.monotonic() - began, 3)})
-        except Cancelled:
+        except GivenUp:
             return Answer("withdrawn")
         except UserError as error:
             return Answer("wrong", why=str(error))
@@ -127,7 +127,7 @@ class Crew:
         with self._idle:
             while not self._builders:
                 if cancel.is_set():
-                    raise Cancelled
+                    raise GivenUp
                 self._idle.wait(0.5)
             builder = self._builders.pop()
         try:

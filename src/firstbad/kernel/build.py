@@ -79,7 +79,7 @@ class Builder:
         A revision that does not build gives a ``Built`` with ``error``: that is a fact, kept like a kernel.
         With ``fresh`` in a work tree and an output directory of its own; where its signature is another than that of
         the kernel in the store, the fresh one replaces it and what was built on is thrown away.
-        Raises InfrastructureError when the machine is at fault, process.Cancelled when ``cancel`` is set.
+        Raises InfrastructureError when the machine is at fault, process.GivenUp when ``cancel`` is set.
         """
         release = base_release(repo, commit)
         version = release.version if release else None

@@ -18,7 +18,7 @@ from firstbad.locks import try_lock
 _MARK = "FIRSTBAD_BUILDER"
 
 
-class Cancelled(Exception):
+class GivenUp(Exception):
     """The work was given up because the caller asked for that."""
 
 
@@ -30,7 +30,7 @@ def run(
     cwd: Path,
     cancel: threading.Event | None,
 ) -> int:
-    """Run a command with its output in ``log``; returns its exit status. Raises Cancelled.
+    """Run a command with its output in ``log``; returns its exit status. Raises GivenUp.
 
     Whatever ends the call, none of the command's processes is left: they share a process group, and
     ``setpriv --pdeathsig`` ends the first of them when this process is killed. By SIGTERM: make passes that on to its
@@ -50,7 +50,7 @@ def run(
     try:
         while process.poll() is None:
             if cancel is not None and cancel.is_set():
-                raise Cancelled
+                raise GivenUp
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
     finally:
@@ -76,7 +76,7 @@ def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.
     The lock is inherited by the compilers that run under it: when a previous owner was killed and its compilers
     still write, the lock is busy. They carry the directory's name in their environment and are ended. Another
     living firstbad that builds here is waited for: ``patience`` seconds, then InfrastructureError is raised. Raises
-    Cancelled when ``cancel`` is set meanwhile.
+    GivenUp when ``cancel`` is set meanwhile.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as lock:
@@ -87,7 +87,7 @@ def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.
             if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
                 _end_orphans(directory)
             elif cancel is not None and cancel.is_set():
-                raise Cancelled
+                raise GivenUp
             elif time.monotonic() > deadline:
                 raise InfrastructureError(f"{directory} is in use by process {owner}")
             time.sleep(0.05)
@@ -100,13 +100,13 @@ def builder_lock(directory: Path, patience: float = math.inf, cancel: threading.
 
 @contextlib.contextmanager
 def file_lock(path: Path, cancel: threading.Event | None = None) -> Iterator[None]:
-    """Hold a lock that other firstbad processes of this host wait for; it ends with this process. Raises Cancelled when
+    """Hold a lock that other firstbad processes of this host wait for; it ends with this process. Raises GivenUp when
     ``cancel`` is set meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as lock:
         while not try_lock(lock):
             if cancel is not None and cancel.is_set():
-                raise Cancelled
+                raise GivenUp
             time.sleep(0.05)
         yield
 
