@@ -1,11 +1,15 @@
 """`firstbad crash`: for people, for scripts, on consoles that grow."""
 
+import bz2
+import gzip
 import json
+import lzma
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -293,3 +297,25 @@ def test_following_a_pipe_ends_with_it() -> None:
     out, err = follower.process.communicate(QUIET + oops("widget"), timeout=20)
     assert [json.loads(each)["title"] for each in out.splitlines()] == [WIDGET]
     assert (follower.process.returncode, err) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("pack", "kind"),
+    [
+        (gzip.compress, "gzip"),
+        (lzma.compress, "xz"),
+        (bz2.compress, "bzip2"),
+        (lambda b: b.decode().encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_a_console_that_is_no_text_is_not_called_clean(
+    tmp_path: Path, pack: Callable[[bytes], bytes], kind: str
+) -> None:
+    path = tmp_path / "console.log"
+    path.write_bytes(pack(oops("widget")))
+    for options in ([], ["--json"]):
+        result = invoke(path, *options)
+        assert result.exit_code == 2
+        assert not result.stdout
+        assert f"{path}: not text but" in result.stderr
+        assert kind in result.stderr

@@ -243,3 +243,61 @@ def test_an_oops_line_that_looks_like_a_guessed_frame_is_kept() -> None:
     report = parse(b"[    1.0]  ? widget_read+0x1/0x2 WARNING: CPU: 0 PID: 1 at a.c:1\n")
     assert report is not None
     assert report.corrupted
+
+
+CARRIERS = {
+    "journalctl, syslog": "Nov 21 10:00:00 host kernel: {text}",
+    "syslog, both clocks": "Nov 21 10:00:00 host kernel: {stamp} {text}",
+    "journalctl -o short-precise": "Nov 21 10:00:00.123456 host kernel: {text}",
+    "journalctl -o short-iso": "2026-11-21T10:00:00+0000 host kernel: {text}",
+    "journalctl -o short-full": "Sat 2026-11-21 10:00:00 UTC host kernel: {text}",
+    "journalctl -o short-monotonic": "[    1.200000] host kernel: {text}",
+    "journalctl -o short-unix": "1732183200.123456 host kernel: {text}",
+    "rsyslog": "2026-11-21T10:00:00.123456+00:00 my-host kernel: {stamp} {text}",
+    "dmesg -T": "[Sat Nov 21 10:00:00 2026] {text}",
+    "dmesg -x": "kern  :warn  : {stamp} {text}",
+    "dmesg -xT": "kern  :warn  : [Sat Nov 21 10:00:00 2026] {text}",
+    "dmesg --time-format iso": "2026-11-21T10:00:00,123456+00:00 {text}",
+    "dmesg of kernels that print callers": "{stamp} [   T123] {text}",
+    "dmesg --color=always": "\x1b[32m{stamp} \x1b[0m\x1b[31m{text}\x1b[0m",
+    "/dev/kmsg, netconsole": "4,1234,12345678,-,caller=T123;{text}",
+    "netconsole with the release": "6.12.0-rc1+,4,1234,12345678,-,ncfrag=0/12;{text}",
+    "terminal program": "[2026-11-21 10:00:00.123] {stamp} {text}",
+    "serial concentrator": "2026-11-21 10:00:00 ttyS0: {stamp} {text}",
+    "CI": "2026-11-21T10:00:00.1234567Z {stamp} {text}",
+    "container": "vm-1  | {stamp} {text}",
+    "mail": "> {stamp} {text}",
+    "hypervisor": "(XEN) {stamp} {text}",
+}
+
+
+@pytest.mark.parametrize("how", CARRIERS)
+def test_what_brought_the_lines_is_no_part_of_them(how: str) -> None:
+    lines = [(line[:14], line[15:]) for line in NULL_DEREF.splitlines()]
+    console = "".join(CARRIERS[how].format(stamp=stamp, text=text) + "\n" for stamp, text in lines)
+    report, bare = parse(console.encode()), parse(NULL_DEREF.encode())
+    assert report is not None
+    assert bare is not None
+    assert (report.title, report.type, report.frame) == (bare.title, bare.type, bare.frame)
+    assert (report.frames, report.corrupted) == (bare.frames, False)
+    assert report.start == console.index(CARRIERS[how].format(stamp=lines[1][0], text=lines[1][1]))
+    assert [line.strip() for line in report.report.splitlines() if "__die" not in line] == [
+        line.strip() for line in bare.report.splitlines()
+    ]
+
+
+def test_what_other_programs_wrote_to_the_journal_in_between_is_left_out() -> None:
+    lines = [f"Nov 21 10:00:00 host kernel: {line[15:]}\n" for line in NULL_DEREF.splitlines()]
+    lines[6:6] = ["Nov 21 10:00:00 host sshd[12]: Accepted publickey for root\n"]
+    report = parse("".join(lines).encode())
+    assert report is not None
+    assert report.frame == "widget_poke"
+    assert "sshd" not in report.report
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["a ", "[", ": ", "> ", "1,", "2026-11-21 ", "x kernel: ", "\x1b[", "Nov 21 ", "[ 1.000000"]))
+def test_a_line_of_many_prefixes_costs_little(part: str) -> None:
+    since = time.monotonic()
+    parse((part * 3000 + "BUG: unable to handle x\n").encode() * 20)
+    assert time.monotonic() - since < 2

@@ -23,6 +23,16 @@ from firstbad.report.maintainers import maintainers_of_file
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+_PACKED = (
+    (b"\x1f\x8b\x08", "compressed by gzip", "gzip -dc"),
+    (b"\xfd7zXZ\0", "compressed by xz", "xz -dc"),
+    (b"BZh", "compressed by bzip2", "bzip2 -dc"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd", "zstd -dc"),
+    (b"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8"),
+)
+"""How files begin that hold no text as it is, what they are, and what makes text of them."""
+
 
 @dataclass(frozen=True)
 class _Helpers:
@@ -94,7 +104,7 @@ def crash(
         _follow(files[0], quiet, helpers, as_json)
     else:
         for name in files:
-            console = read_input(name)
+            console = _read(name)
             none = True
             for report in islice(parse_all(console), None if every else 1):
                 none = False
@@ -182,6 +192,15 @@ def _show(name: str, report: Report | None, helpers: _Helpers, as_json: bool) ->
 def _echo(row: dict[str, Any]) -> None:
     # ASCII: a console may hold what a terminal's encoding can't.
     click.echo(json.dumps(row))
+
+
+def _read(name: str) -> bytes:
+    """A console. Raises UserError where it holds no text: nothing is found there, and that says nothing of a crash."""
+    console = read_input(name)
+    for magic, kind, command in _PACKED:
+        if console.startswith(magic):
+            raise UserError(f"{name}: not text but {kind}; `{command} < FILE | firstbad crash -` reads it")
+    return console
 
 
 def _inputs(files: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
