@@ -334,3 +334,52 @@ def test_the_merge_base_is_tested_where_the_good_end_is_on_another_branch(projec
     git(project.repo, "commit", "-q", "--allow-empty", "-m", "late")
     found = project.run("--good", "late", "--bad", "main", "--", "sh", "./prog", status=15)
     assert "merge base" in found["err"]
+
+
+SCRIPTS = {
+    "no interpreter is named": ("sh prog\n", 0o755, ""),
+    "not executable": (
+        "#!/bin/sh\nsh prog\n",
+        0o644,
+        "not executable: chmod +x check, or name what runs it, as in `sh check`",
+    ),
+    "Windows' line ends": ("#!/bin/sh\r\nsh prog\r\n", 0o755, "its lines end as on Windows"),
+    "another machine's interpreter": (
+        "#!/opt/none/python3 -u\n",
+        0o755,
+        "its first line names is not there: /opt/none/python3 -u",
+    ),
+    "an empty one": ("", 0o755, ""),
+}
+
+
+@pytest.mark.parametrize("what", SCRIPTS)
+def test_a_script_that_can_not_be_run_is_told_with_the_way_out(project, what):
+    text, mode, way_out = SCRIPTS[what]
+    script = project.root / "check"
+    script.write_text(text, newline="")
+    script.chmod(mode)
+    if way_out:
+        assert way_out in project.run("--", str(script), status=2)["err"]
+    elif text:
+        assert project.run("--", str(script))["commits"] == [project.culprit]
+    else:  # it says that all is well
+        assert project.run("--runs-max", "2", "--", str(script), status=124)["runs"] == 2
+
+
+def test_an_object_has_its_fields_whatever_became_of_the_search(project):
+    fields = {"status", "commits", "probabilities", "confidence", "revisions_tested", "builds", "runs", "wall_seconds"}
+    ended = project.run("--", "sh", "-c", "exit 200", status=128)
+    assert "the test ended with exit status 200, which ends a search" in ended["why"]
+    never = project.run("--", "true", status=14)
+    assert (never["status"], never["commits"]) == ("not_reproduced", [])
+    assert fields <= ended.keys() & never.keys()
+
+
+def test_a_test_that_fails_at_the_good_revision_too_names_it_as_the_oldest_that_fails(project):
+    always = project.run("--", "false", status=11)
+    assert (always["status"], always["boundary"]) == ("older_than_oldest", project.hashes[0])
+    env = {**os.environ, "FIRSTBAD_HOME": str(project.root / "home")}
+    words = [sys.executable, "-m", "firstbad", "show", str(always["job"])]
+    shown = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
+    assert f"oldest revision that still fails: {project.hashes[0]}" in shown

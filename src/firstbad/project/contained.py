@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ _LACKS = {errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE, err
 """Errors of exec that say nothing of the command."""
 _HEAD, _TAIL = 64 << 10, 448 << 10
 """Bytes of output that are kept: its beginning and its end."""
+_LINE = 256
+"""Bytes of a script's first line that the kernel looks at (BINPRM_BUF_SIZE)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Running:
         if told.get("errno") in _LACKS:
             raise InfrastructureError(f"can't run {told['error']}")
         if "error" in told:
-            raise UserError(f"can't run {told['error']}; name a command, or a path from the project's top directory")
+            raise UserError(f"can't run {told['error']}; {_way_out(directory / command[0], told.get('errno'))}")
         return Ended(
             told.get("status"), told.get("timeout", False), told.get("left", 0), told.get("seconds", 0.0), output
         )
@@ -103,6 +106,20 @@ class Running:
                 raise InfrastructureError(f"can't start a command in {directory}: {error}") from error
             self._guards.add(guard)
             return guard
+
+
+def _way_out(file: Path, number: int | None) -> str:
+    """What to do about a command that could not be started."""
+    if file.is_file() and number == errno.EACCES:
+        return f"it is not executable: chmod +x {file.name}, or name what runs it, as in `sh {file.name}`"
+    if file.is_file() and number == errno.ENOENT:
+        with suppress(OSError), file.open("rb") as text:
+            first = text.readline(_LINE)
+            if first.startswith(b"#!") and first.endswith(b"\r\n"):
+                return f"its lines end as on Windows, in CR LF: `sed -i 's/\\r$//' {file.name}` mends it"
+            if first.startswith(b"#!"):
+                return f"what its first line names is not there: {first[2:].decode(errors='replace').strip()}"
+    return "name a command, or a path from the project's top directory"
 
 
 def _read(guard: subprocess.Popen[bytes]) -> str:

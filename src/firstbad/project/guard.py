@@ -10,6 +10,7 @@ JSON object: ``status`` (exit status, or minus the signal), ``timeout``, ``left`
 """
 
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -68,7 +69,13 @@ def _start(command: list[str], report: int) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        os.execvp(command[0], command)  # noqa: S606 - the user's own command line
+        try:
+            os.execvp(command[0], command)  # noqa: S606 - the user's own command line
+        except OSError as error:
+            if error.errno != errno.ENOEXEC or "/" not in command[0]:
+                raise
+            # A script that names no interpreter is the shell's, as for execvp(3), make and `git bisect run`.
+            os.execv("/bin/sh", ["sh", *command])  # noqa: S606
     except OSError as error:
         told = {"error": f"{command[0]}: {error.strerror}", "errno": error.errno, "status": 127}
         os.write(report, json.dumps(told).encode())
