@@ -87,7 +87,9 @@ def _print_answer(stored: StoredJob, state: State) -> None:
         meaning = meaning or finished["why"]
         say(f"{finished['status']}: {meaning}", style="bold")
         if finished["boundary"]:
-            say(f"oldest revision that still crashes: {finished['boundary']}")
+            which = "latest" if finished["status"] == "not_fixed" else "oldest"
+            does = "crashes" if stored.job.project is None else "fails"
+            say(f"{which} revision that still {does}: {finished['boundary']}")
         _print_candidates(stored, finished)
     if state.budget and not state.finished:
         say(f"go on with: {command()} resume {stored.id}", style="dim")

@@ -43,9 +43,10 @@ class Reader:
         if test.status == SKIP:
             return Run("infra", f"skip: exit status {SKIP}")
         if (test.status is None or not 0 < test.status < ABORT) and not self.project.crash_is_bad:
+            how = _ended(test.status)
+            how = how if how.startswith("was ") else f"ended with {how}"
             raise InfrastructureError(
-                f"the test {_ended(test.status)}, which ends a search as in `git bisect run`; "
-                "if that is the bug, say --crash-is-bad"
+                f"the test {how}, which ends a search as in `git bisect run`; if that is the bug, say --crash-is-bad"
             )
         title = failure_title(test.output, test.status) or _ended(test.status)
         return Run("other", title, 0.0, "no number") if self.project.metric else self._failed(test, title)

@@ -217,8 +217,18 @@ class Steady:
         if isinstance(found, Step):
             return [found, *self._beside(state, found)]
         if found.status in ("older_than_oldest", "not_fixed"):
-            return replace(found, why="by all runs together, the test fails at the good revision too")
+            why = "by all runs together, the test fails at the good revision too"
+            return replace(found, boundary=self._furthest_failing(state), why=why)
         return found
+
+    def _furthest_failing(self, state: State) -> str:
+        """The end without the bug where it failed itself, else the failing revision that is nearest to it."""
+        failing = [commit for commit in self._ends_without() if state.crashed(commit)]
+        if failing or self.fix:
+            return failing[0] if failing else self.new
+        view = self.decider.view(state)
+        inside = [commit for commit in state.tallies if state.crashed(commit) and commit in view.range.index]
+        return min(inside, key=lambda commit: _contained(view, view.range.index[commit]), default=self.new)
 
     def _beside(self, state: State, step: Step) -> list[Step]:
         """Revisions to build and test at the same time: those that are likely to come next, where that their builds
