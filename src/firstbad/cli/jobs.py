@@ -60,7 +60,8 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         return
     say(_LINE.format("job", "kind", "state", "answer", "sure", "age", "title"), style="dim")
     for row in rows:
-        answer = row["commits"][0][:12] if row.get("commits") else row["status"]
+        commits: list[str] = row.get("commits") or []
+        answer = commits[0][:12] if len(commits) == 1 else f"{len(commits)} commits" if commits else row["status"]
         sure = f"{row['confidence']:.1%}" if "confidence" in row else ""
         age = duration(row["age_seconds"])
         say(_LINE.format(row["job"], row["kind"], row["state"], answer, sure, age, row["crash_title"]))

@@ -38,7 +38,9 @@ def finish_job(
         _run(store, place, number, plain or as_json, deadline)
     except (BisectionError, InfrastructureError) as error:
         if as_json:
-            say_json({**result_json(store, number), "status": status_of(error), "why": str(error)})
+            # Scripts count on these, whatever became of the search.
+            nothing: dict[str, Any] = {"commits": [], "probabilities": [], "confidence": 0.0}
+            say_json({**nothing, **result_json(store, number), "status": status_of(error), "why": str(error)})
         outputs.write_or_tell(store, number)
         say_error(str(error))
         sys.exit(exit_of_job(job.kind, status_of(error)))
