@@ -7,7 +7,7 @@ from typing import cast
 import click
 
 from firstbad.cli.output import say, say_json
-from firstbad.errors import UserError
+from firstbad.errors import NotFoundError, UserError
 from firstbad.history.git import Repo
 from firstbad.home import home
 from firstbad.references import is_name
@@ -179,7 +179,10 @@ def remove_repository(name: str) -> None:
 @click.argument("name", required=False)
 def fetch_repositories(name: str | None) -> None:
     """Bring the mirrors of this machine up to date (a timer may do so); a path's are somebody else's to update."""
-    for one in _access().repositories():
+    known = _access().repositories()
+    if name is not None and name not in {one.name for one in known}:
+        raise NotFoundError(f"there is no repository {name!r}; see `firstbad repository list`")
+    for one in known:
         if name in (None, one.name) and ("://" in one.place or name):
             say(f"{one.name}: {provide_repository(home(), one, refresh=True)}")
 
