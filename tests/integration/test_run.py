@@ -374,6 +374,15 @@ def test_an_object_has_its_fields_whatever_became_of_the_search(project):
     never = project.run("--", "true", status=14)
     assert (never["status"], never["commits"]) == ("not_reproduced", [])
     assert fields <= ended.keys() & never.keys()
+    some = project.run("--", "sh", "-c", "exit 125", status=10)
+    assert len(some["commits"]) > 1
+    env = {**os.environ, "FIRSTBAD_HOME": str(project.root / "home")}
+    words = [sys.executable, "-m", "firstbad", "status", "--all"]
+    rows = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    answers = [row.split(" min ")[0].split() for row in rows]
+    assert f"{len(some['commits'])} commits" in rows[0]  # all of them are what is so sure
+    assert [answer[3] for answer in answers[1:]] == ["not_reproduced", "infra_failure"]
+    assert not any("%" in row for row in rows[1:])
 
 
 def test_a_test_that_fails_at_the_good_revision_too_names_it_as_the_oldest_that_fails(project):
@@ -383,3 +392,13 @@ def test_a_test_that_fails_at_the_good_revision_too_names_it_as_the_oldest_that_
     words = [sys.executable, "-m", "firstbad", "show", str(always["job"])]
     shown = subprocess.run(words, env=env, capture_output=True, text=True, check=True).stdout
     assert f"oldest revision that still fails: {project.hashes[0]}" in shown
+
+
+def test_a_repository_whose_name_is_not_utf_8(tmp_path):
+    root = tmp_path / os.fsdecode(b"na\xffme \xc3\xa9")
+    root.mkdir()
+    project = Project(root)
+    (root / "check").write_text("#!/bin/sh\nsh prog\n")
+    (root / "check").chmod(0o755)
+    assert project.run("--", "../check")["commits"] == [project.culprit]
+    assert [path.name for path in tmp_path.iterdir()] == [root.name]

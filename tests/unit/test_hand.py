@@ -1,5 +1,6 @@
 """The journal of a bisection by hand, its fold, and what a person with a flaky test is told."""
 
+import os
 import random
 import signal
 import subprocess
@@ -94,6 +95,30 @@ def test_a_bare_repository_checks_nothing_out(history, tmp_path):
     work.start(Wanted(("master", "master~8")))
     work.go(work.propose().commit, "search")
     assert work.repo.resolve("FIRSTBAD_HEAD") == history.commits["c12"]
+
+
+def test_a_shallow_clone_that_ends_between_good_and_bad_is_no_ground_for_an_answer(history, tmp_path):
+    shallow, good = tmp_path / "shallow", history.commits["c2"]
+    history.git("clone", "-q", "--depth", "5", f"file://{history.path}", str(shallow))
+    work = ByHand(shallow)
+    work.repo.git("fetch", "-q", "--depth", "1", "origin", good)
+    with pytest.raises(UserError, match="git fetch --unshallow"):
+        work.start(Wanted(("HEAD", good)))
+    assert not work.journal.under_way
+    work.start(Wanted(("HEAD",)))
+    with pytest.raises(UserError, match="git fetch --unshallow"):
+        work.say("good", [good])
+    work.say("good", ["HEAD~3"])
+    assert work.propose().left == 3
+
+
+def test_nothing_is_written_beside_a_repository_whose_name_is_not_utf_8(history, tmp_path):
+    place = tmp_path / os.fsdecode(b"na\xffme")
+    history.path.rename(place)
+    work = ByHand(place)
+    work.start(Wanted(("master", "master~8")))
+    assert [path.name for path in tmp_path.iterdir()] == [place.name]
+    assert work.journal.under_way
 
 
 def test_a_start_that_is_refused_leaves_what_was_under_way(history):

@@ -149,7 +149,7 @@ def _anchored(repo: Repo, word: str, bad: str) -> str:
     file = Path(word)
     if not word or word.startswith("-") or file.is_absolute() or not file.is_file():
         return word
-    top = Path(repo.git("rev-parse", "--show-toplevel", check=False).strip() or ".")
+    top = repo.top() or Path()
     path = file.resolve()
     if path.is_relative_to(top.resolve()):
         inside = path.relative_to(top.resolve())

@@ -78,10 +78,13 @@ class ByHand:
         # Ends that can't be right are refused before anything is begun, as git does it.
         rows = [("start", data), *(("say", row) for row in said)]
         try:
-            propose(self.repo, fold(Event(number, 0.0, *row) for number, row in enumerate(rows)))
+            hand = fold(Event(number, 0.0, *row) for number, row in enumerate(rows))
+            propose(self.repo, hand)
         except Contradiction as error:
             first = f"{wanted.terms.new} comes first, then {wanted.terms.old}"
             raise UserError(f"{error.words}; nothing was begun ({first}; for what was mended say --fix)") from None
+        if hand.ready:
+            self.repo.check_depth(hand.new, hand.olds)
         if self.journal.under_way and data["checkout"]:
             self.tree.checkout(place)
         self.tree.unpoint()
@@ -94,6 +97,11 @@ class ByHand:
         if side == "new" and len(revisions) > 1:
             raise UserError(f"`firstbad {word}` takes one revision")
         commits = [self._resolve(revision) for revision in revisions] or [self.tree.current()]
+        if not hand.ready:  # it is with this one, perhaps
+            new = commits[0] if side == "new" else hand.new
+            olds = [*hand.olds, *commits] if side == "old" else hand.olds
+            if new and olds:
+                self.repo.check_depth(new, olds)
         self._record(side, word, commits, runs)
 
     def skip(self, revisions: Sequence[str]) -> list[str]:

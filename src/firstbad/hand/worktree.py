@@ -26,7 +26,7 @@ class WorkTree:
 
     def directory(self) -> Path:
         """The git directory of this work tree."""
-        return Path(self.repo.git("rev-parse", "--absolute-git-dir").rstrip("\n"))
+        return self.repo.git_dir()
 
     def from_top(self, path: str) -> str:
         """A path that was given here as seen from the top of the work tree; those with git's magic stay as they are."""

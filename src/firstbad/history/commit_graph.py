@@ -91,12 +91,7 @@ def open_commit_graph(repo: Repo) -> CommitGraph | None:
     Git leaves the file aside where replace refs, grafts or a shallow clone change what a commit's parents are, and
     where ``core.commitGraph`` says so. None too where there is no file, or only one that does not hold together.
     """
-    paths = repo.git(
-        "rev-parse",
-        "--path-format=absolute",
-        *(word for name in ("objects", "shallow", "info/grafts") for word in ("--git-path", name)),
-    ).split("\n")
-    objects, shallow, grafts = (Path(path) for path in paths[:3])
+    objects, shallow, grafts = (repo.place(name) for name in ("objects", "shallow", "info/grafts"))
     if shallow.exists() or grafts.exists() or repo.git("for-each-ref", "--count=1", "refs/replace/").strip():
         return None
     wanted = repo.git("config", "--type=bool", "--get", "core.commitGraph", check=False).strip()

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -129,7 +130,7 @@ class Repo:
     def _own_objects(self) -> dict[str, str]:
         if self.objects is None:
             return {}
-        theirs = Repo(self.path).git("rev-parse", "--path-format=absolute", "--git-path", "objects").rstrip("\n")
+        theirs = str(Repo(self.path).place("objects"))
         return {
             "GIT_OBJECT_DIRECTORY": str(self.objects),
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": one_of_a_list(theirs),
@@ -270,5 +271,36 @@ class Repo:
 
     def common_dir(self) -> Path:
         """The repository's own git directory, shared by its worktrees."""
-        text = self.git("rev-parse", "--path-format=absolute", "--git-common-dir").rstrip("\n")
-        return Path(text)
+        return self._named("--git-common-dir")
+
+    def place(self, name: str) -> Path:
+        """Where a file of its git directory is (``objects``, ``shallow``), by that name or the one git has moved it to.
+
+        As all paths here whatever their bytes: a directory's name need not be UTF-8.
+        """
+        return self._named("--git-path", name)
+
+    def git_dir(self) -> Path:
+        """The git directory of this work tree."""
+        return self._named("--git-dir")
+
+    def top(self) -> Path | None:
+        """The work tree's top directory; None where there is none."""
+        done = self.run("rev-parse", "--show-toplevel", check=False)
+        return Path(os.fsdecode(done.stdout.removesuffix(b"\n"))) if done.stdout.strip() else None
+
+    def _named(self, *words: str) -> Path:
+        done = self.run("rev-parse", "--path-format=absolute", *words)
+        return Path(os.fsdecode(done.stdout.removesuffix(b"\n")))
+
+    def check_depth(self, new: str, olds: Sequence[str]) -> None:
+        """A shallow clone ends somewhere: a search between them has to end before. Raises UserError."""
+        if self.git("rev-parse", "--is-shallow-repository").strip() != "true":
+            return
+        edge = set(self.place("shallow").read_text().split())
+        between = set(self.git("rev-list", "--end-of-options", new, *(f"^{old}" for old in olds)).split())
+        if edge & between:
+            raise UserError(
+                f"{self.path}: a shallow clone whose history ends between good and bad; fetch the rest of it first: "
+                "git fetch --unshallow"
+            )

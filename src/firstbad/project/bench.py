@@ -1,5 +1,6 @@
 """Where a project's revisions are built and tested: workers that each have a place of their own at every revision."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -41,13 +42,15 @@ class Bench:
 
     def __init__(self, home: Home, repo: Repo, project: Project, number: int) -> None:
         self.project, self.number = project, number
-        key = sha256(f"{repo.common_dir().resolve()}\0{project.build}".encode()).hexdigest()[:16]
+        key = sha256(f"{repo.common_dir().resolve()}\0{project.build}".encode(errors="surrogateescape")).hexdigest()[
+            :16
+        ]
         self.trees = Trees(repo, home.root / "projects" / key, home.budget // 2)
         self.running = Running()
         self._pool = ThreadPoolExecutor(project.jobs, thread_name_prefix="bench")
         self._used: dict[str, IO[str]] = {}
         self._lock = threading.Lock()
-        self._prefix = f"firstbad-{sha256(str(home.root).encode()).hexdigest()[:6]}-{number}-"
+        self._prefix = f"firstbad-{sha256(os.fsencode(home.root)).hexdigest()[:6]}-{number}-"
         for left in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):  # of a session that was killed
             shutil.rmtree(left, ignore_errors=True)
 

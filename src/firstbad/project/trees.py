@@ -166,7 +166,7 @@ class Trees:
         git = directory / ".git"
         (git / "info").mkdir(exist_ok=True)
         (git / "objects/info").mkdir(parents=True, exist_ok=True)
-        (git / "objects/info/alternates").write_text(self._source["objects"] + "\n")
+        (git / "objects/info/alternates").write_bytes(os.fsencode(self._source["objects"]) + b"\n")
         (git / "packed-refs").write_text(self._source["refs"], errors="surrogateescape")
         for name in ("shallow", "info/sparse-checkout"):
             if name in self._source:
@@ -178,20 +178,19 @@ class Trees:
     def _source(self) -> dict[str, str]:
         """What a place takes over from the user's repository."""
         git = self.repo.git
-        paths = ("rev-parse", "--path-format=absolute", "--git-path")
         words = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags", "refs/remotes")
         refs = self.repo.run(*words).stdout.decode("utf-8", "surrogateescape")
         lines = [line for line in refs.split("\n") if line and not line.endswith("/HEAD")]
         found = {
             "format": git("rev-parse", "--show-object-format").strip(),
-            "objects": git(*paths, "objects").strip(),
+            "objects": str(self.repo.place("objects")),
             "refs": "".join(f"{line}\n" for line in sorted(lines, key=lambda line: line.split(" ", 1)[1])),
         }
         names = ["shallow"]
         if git("config", "--type=bool", "--get", "core.sparseCheckout", check=False).strip() == "true":
             names.append("info/sparse-checkout")
         for name in names:
-            file = Path(git(*paths, name).strip())
+            file = self.repo.place(name)
             if file.is_file():
                 found[name] = file.read_text(errors="surrogateescape")
         return found

@@ -55,7 +55,7 @@ def project_question(repo: Repo, job: Job) -> Question:
     if bad in good:
         raise UserError(f"{bad[:12]} is said to be both good and bad")
     olds, new = ([bad], good[0]) if fix else (good, bad)
-    _check_depth(repo, new, olds)
+    repo.check_depth(new, olds)
     if fix and len(good) > 1:
         raise UserError("--fix has one good revision: where the bug is gone")
     ends: list[str] = []
@@ -76,21 +76,6 @@ def project_question(repo: Repo, job: Job) -> Question:
     if fix:
         return Question("fix", ends[0], head=new, **common)  # type: ignore[arg-type]
     return Question("cause", new, good=tuple(dict.fromkeys(ends)), **common)  # type: ignore[arg-type]
-
-
-def _check_depth(repo: Repo, new: str, olds: list[str]) -> None:
-    """A shallow clone ends somewhere: the search has to end before. Raises UserError."""
-    if repo.git("rev-parse", "--is-shallow-repository").strip() != "true":
-        return
-    file = repo.git("rev-parse", "--path-format=absolute", "--git-path", "shallow").strip()
-    with open(file) as text:  # noqa: PTH123
-        edge = set(text.read().split())
-    between = set(repo.git("rev-list", "--end-of-options", new, *(f"^{old}" for old in olds)).split())
-    if edge & between:
-        raise UserError(
-            f"{repo.path}: a shallow clone whose history ends between good and bad; fetch the rest of it first: "
-            "git fetch --unshallow"
-        )
 
 
 class ProjectSession(Work):
