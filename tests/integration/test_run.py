@@ -402,3 +402,11 @@ def test_a_repository_whose_name_is_not_utf_8(tmp_path):
     (root / "check").chmod(0o755)
     assert project.run("--", "../check")["commits"] == [project.culprit]
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
+
+
+def test_the_users_own_git_bisect_is_no_part_of_the_search(project):
+    git(project.repo, "bisect", "start", project.hashes[-1], project.hashes[0])
+    found = project.run("--runs-max", "30", "--", "sh", "./prog")
+    assert found["commits"] == [project.culprit]
+    assert found["runs"] < 20
+    assert git(project.repo, "for-each-ref", "refs/bisect").count("\n") == 1

@@ -63,7 +63,9 @@ class GitHistory:
 
     def halfway(self, new: str, old: Sequence[str]) -> str:
         """The commit that `git bisect` would test between ``new`` and all of ``old``; full hashes."""
-        return self.repo.git("rev-list", "--bisect", new, *(f"^{commit}" for commit in old)).strip()
+        # Not --bisect: that adds what the user's own `git bisect`, which may be under way, has in refs/bisect.
+        text = self.repo.git("rev-list", "--bisect-vars", new, *(f"^{commit}" for commit in old))
+        return text.partition("bisect_rev='")[2].partition("'")[0]
 
     def touched(self, tip: str, excluded: Sequence[str]) -> Mapping[str, frozenset[str]]:
         """Files that each commit of the range changes; the most expensive question to git."""
