@@ -294,16 +294,35 @@ def test_wrong_observations():
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "why"),
     [
-        {"rates": ()},
-        {"rates": (0.0,), "rate_weights": (1,)},
-        {"rate_weights": (0,) * 19},
-        {"false_rate": 0.0},
-        {"mask": 1.0},
-        {"uniform_floor": 0.0},
+        ({"rates": (), "rate_weights": ()}, "rates and rate_weights must be of one length, at least 1"),
+        ({"rates": (0.5,), "rate_weights": (1, 1)}, "rates and rate_weights must be of one length, at least 1"),
+        ({"rates": (0.0,), "rate_weights": (1,)}, r"each of rates must lie in \(0, 1\]"),
+        ({"rates": (1.01,), "rate_weights": (1,)}, r"each of rates must lie in \(0, 1\]"),
+        ({"rate_weights": (0,) * 19}, "rate_weights must be non-negative with a positive sum"),
+        ({"rate_weights": (-1, *(1,) * 18)}, "rate_weights must be non-negative with a positive sum"),
+        ({"spreads": (0.0,)}, r"spreads must be positive and spread_weight in \[0, 1\)"),
+        ({"spread_weight": 1.0}, r"spreads must be positive and spread_weight in \[0, 1\)"),
+        ({"spread_weight": -0.1}, r"spreads must be positive and spread_weight in \[0, 1\)"),
+        ({"false_rate": 0.0}, r"false_rate must lie in \(0, 1\): at 0 one false crash could never be revised"),
+        ({"false_rate": 1.0}, r"false_rate must lie in \(0, 1\): at 0 one false crash could never be revised"),
+        ({"mask": 1.0}, r"mask and older must lie in \[0, 1\)"),
+        ({"mask": -0.1}, r"mask and older must lie in \[0, 1\)"),
+        ({"older": 1.0}, r"mask and older must lie in \[0, 1\)"),
+        ({"older": -0.1}, r"mask and older must lie in \[0, 1\)"),
+        ({"uniform_floor": 0.0}, r"uniform_floor must lie in \(0, 1\]"),
+        ({"uniform_floor": 1.1}, r"uniform_floor must lie in \(0, 1\]"),
     ],
 )
-def test_wrong_models(arguments):
-    with pytest.raises(ValueError, match="must"):
+def test_wrong_models(arguments, why):
+    with pytest.raises(ValueError, match=f"^{why}$"):
         Model(**arguments)
+
+
+def test_models_at_the_ends_of_what_may_be():
+    edges = Model(rates=(1.0, 0.5), rate_weights=(0, 1), spreads=(0.5,), spread_weight=0.0, mask=0.0, older=0.0)
+    assert edges.laws.weight.tolist() == [0.0, 1.0]
+    assert Model(uniform_floor=1.0).uniform_floor == 1.0
+    assert not np.isfinite(Model(spreads=()).laws.spread).any()
+    assert Model(spreads=()).laws.weight.sum() == pytest.approx(1)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_inference_belief import belief_on_line, cases, joint_by_definition, laws, likelihood, twin
+from test_inference_belief import SMALL, belief_on_line, cases, joint_by_definition, laws, likelihood, twin
 
-from firstbad.inference import Belief, Costs, Evidence, Exposure, choice, next_test
+from firstbad.inference import Belief, Costs, Dag, Evidence, Exposure, choice, next_test
 from firstbad.inference.breakage import broken_chance, kept_share
 from firstbad.inference.choice import LEAST_BITS
 from firstbad.inference.forecast import Option, batch_seconds
 from firstbad.inference.shapes import linux_shaped
-from firstbad.inference.shares import shares
+from firstbad.inference.shares import Shares, shares
 
 
 def costs_for(belief, build=420.0, run=300.0, machines=10, **kwargs):
@@ -72,6 +72,34 @@ def test_information_equals_brute_force(case, data):
     bits, quiet = forecast_by_definition(case, revision, option)
     assert test.information == pytest.approx(bits * kept, abs=1e-7)
     assert test.probability == pytest.approx(1 - quiet, abs=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["cause", "fix"])
+@pytest.mark.parametrize("doubts", [None, (0.0, 0.3, 0.1, 0.6, 0.2)])
+def test_forecasts_of_what_ran_already_equal_those_of_the_definition(kind, doubts):
+    """Every batch at revisions with runs of their own and without, doubt the same everywhere or not."""
+    rows = [[], [0], [1], [2], [3]]
+    start = 4 if kind == "cause" else 0
+    doubt = None if doubts is None else np.array(doubts)
+    belief = Belief(Dag(rows), kind=kind, candidates=np.arange(5) > 0, start=start, doubt=doubt, model=SMALL)
+    belief.observe(start, crashes=2, clean=1)
+    belief.observe(2, clean=1)
+    belief.record(3 if kind == "cause" else 1, Evidence(clean=1, lost=1, cut=((0.5, 1),)))
+    with patch.object(choice, "_EXCLUDED", 0.0):
+        options = costs_for(belief, exposure=Exposure([20.0], 300.0)).options(12)
+        field = choice._Field.of(belief, costs_for(belief, exposure=Exposure([20.0], 300.0)), options)
+        every = shares(belief, None)
+        table = Shares(every.rows, every.present, every.law_given[:, field.use])
+        _, information, _, quiet = field.scores(table, list(range(len(options))))
+    kept = kept_share(belief)
+    for row, revision in enumerate(table.rows):
+        for column, option in enumerate(options):
+            bits, calm = forecast_by_definition((rows, belief, None), int(revision), option)
+            assert quiet[row, column] == pytest.approx(calm, abs=1e-9), (revision, option)
+            assert information[row, column] == pytest.approx(max(bits, 0) * kept[revision], abs=1e-9), (
+                revision,
+                option,
+            )
 
 
 @settings(deadline=None)

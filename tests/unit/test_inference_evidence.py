@@ -184,3 +184,14 @@ def test_what_is_told_adds_up_in_any_order():
     assert one.plus(other) == other.plus(one)
     with pytest.raises(ValueError, match="others err"):
         told(crashes=1, error=0.7)
+
+
+def test_people_say_whether_the_bug_is_there_and_not_whether_it_is_masked():
+    """So their words leave the chance of a mask as it is, whatever they said."""
+    for seen in (Evidence(clean=3), Evidence(crashes=1, clean=1)):
+        before = mask_chance(SMALL, 0.3, seen)
+        for said in (True, False):
+            after = mask_chance(SMALL, 0.3, seen.plus(Evidence(words=((said, 0.1),))))
+            assert after == pytest.approx(before)
+    assert (mask_chance(SMALL, 1.0, Evidence(clean=2)) == 1).all()
+    assert (mask_chance(SMALL, 1.0, Evidence()) <= 1).all()
