@@ -140,6 +140,8 @@ def test_a_test_that_never_fails_does_not_reproduce(straight):
     ran = search(directory, hashes, parents, 31, rate=0.0)
     assert ran.finish.status == "not_reproduced"
     assert hashes[-1][:12] in ran.finish.why
+    assert ran.finish.why.endswith("in 200 runs: does it in a clean checkout, with nothing before it but --build?")
+    assert ran.rounds < 30, "batches grow while nothing fails"
 
 
 def test_a_test_that_always_fails_blames_nobody_for_sure(straight):

@@ -254,11 +254,17 @@ class Steady:
         seen = sum(one.crashes for one in state.tallies.values())
         if tally.crashes or (seen >= 4 and tally.useful):
             return None
-        if tally.useful >= _GIVEN_UP or (not seen and tally.useful >= _GIVEN_UP // 2):
+        left = (_GIVEN_UP if seen else _GIVEN_UP // 2) - tally.useful
+        if left <= 0:
             raise BisectionError(
-                f"the test did not fail at the bad revision {start[:12]} in {tally.useful} runs", "not_reproduced"
+                f"the test did not fail at the bad revision {start[:12]} in {tally.useful} runs: "
+                "does it in a clean checkout, with nothing before it but --build?",
+                "not_reproduced",
             )
-        return Step("initial", start, max(4, self.means.machines))
+        # As many again, for a batch ends at its first failure: a test that never fails is not told of four by four.
+        runs = max(4, self.means.machines, min(tally.useful, left))
+        seconds = float(np.median(state.run_seconds)) if state.run_seconds else 0.0
+        return Step("initial", start, runs, {"left_seconds": round(left * seconds / self.means.machines, 1)})
 
 
 def _shown(state: State) -> tuple[set[str], set[str]]:
