@@ -128,6 +128,16 @@ def test_what_does_not_build_is_skipped(straight, confirm):
     assert ran.commit == hashes[20]
 
 
+def test_what_can_not_be_told_apart_is_the_answer_as_soon_as_that_is_sure(straight):
+    """The culprit does not build, and all tests say the same: no run is made that could not change the answer."""
+    directory, hashes, parents = straight
+    ran = search(directory, hashes, parents, 31, broken=frozenset({31}))
+    assert ran.finish.status == "candidates"
+    assert set(ran.finish.commits) == {hashes[31], hashes[32]}
+    assert ran.finish.confidence >= 0.99
+    assert ran.tests <= 15, "log2 of 60 and a few more to know that it fails each time"
+
+
 def test_a_fix_is_found(history):
     directory, hashes, parents = history
     for culprit in culprits(parents, 6):

@@ -148,8 +148,9 @@ class Steady:
         if self.means.machines == 1 and not broken:
             chosen = [view.range.index[self._gits_choice(state, view)]]
         elif broken:
-            test = self.decider.next_test(state, view)
-            chosen = [view.range.index[test.commit]] if test is not None else []
+            # What can't be told apart is the answer as soon as that is sure; no number of runs beside it parts it.
+            test = self.decider.search(state, view)
+            chosen = [view.range.index[test.commit]] if isinstance(test, Step) else []
         else:
             chosen = _cuts(view, left, self.means.machines)
         data = self.decider.step_data(state, view)
