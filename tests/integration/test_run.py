@@ -233,6 +233,19 @@ def test_ctrl_c_twice_leaves_no_process(project):
     wait_for(lambda: not running(nap))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_says_how_to_go_on_and_leaves_nothing(project, number):
+    nap, left = f"{50_000 + os.getpid() % 1000}", project.root / "tmp"
+    process = project.start("--", "sh", "-c", f"setsid sleep {nap} & sleep {nap}")
+    wait_for(lambda: len(running(nap)) >= 2)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.endswith("interrupted; `firstbad resume 1` goes on from here\n")
+    assert not running(nap)
+    assert list(left.iterdir()) == []
+
+
 def test_a_killed_search_leaves_no_process(project):
     nap = f"{40_000 + os.getpid() % 1000}"
     process = project.start("--", "sh", "-c", f"setsid sleep {nap} & sleep {nap}")

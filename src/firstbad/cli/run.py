@@ -1,7 +1,10 @@
 """Running a job while somebody watches, and its end: what is printed, and the exit status."""
 
+import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 from firstbad.cli.export import Outputs
@@ -69,7 +72,7 @@ def _is_finished(store: Store, number: int) -> bool:
 def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float | None = None) -> dict[str, Any]:
     """Run a job to its end while somebody watches; returns its result. An error is recorded, then raised."""
     job = store.job(number).job
-    with view(f"job {number}: {heading(job)}", plain) as observer:
+    with _told_to_end(), view(f"job {number}: {heading(job)}", plain) as observer:
         try:
             session = ProjectSession if job.project is not None else Bisection
             with machine_failures():
@@ -83,6 +86,27 @@ def run_job(store: Store, place: Home, number: int, plain: bool, deadline: float
         except KeyboardInterrupt:
             say_error(f"interrupted; `firstbad resume {number}` goes on from here")
             raise SystemExit(exit_of("interrupted")) from None
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM (a CI's time limit) and SIGHUP (a terminal that is closed) end a job as Ctrl-C does: told, and tidied up.
+
+    A signal that is ignored (nohup) stays so.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def heading(job: Job) -> str:
