@@ -30,7 +30,11 @@ def run(
     cwd: Path,
     cancel: threading.Event | None,
 ) -> int:
-    """Run a command with its output in ``log``; returns its exit status. Raises GivenUp.
+    """Run a command with its output in ``log``; returns its exit status. Raises GivenUp, or OSError where the log could
+    not be written.
+
+    The output comes here first: on a full disk a compiler's own complaint could be lost, the half-written object
+    removed, and make's last word find place again. What is left then reads like a fault of the revision.
 
     Whatever ends the call, none of the command's processes is left: they share a process group, and
     ``setpriv --pdeathsig`` ends the first of them when this process is killed. By SIGTERM: make passes that on to its
@@ -39,7 +43,7 @@ def run(
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "TERM", *command],
         stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=env,
         cwd=cwd,
@@ -47,6 +51,9 @@ def run(
         # The lock on the builder is inherited on purpose, see builder_lock.
         close_fds=False,
     )
+    lost: list[OSError] = []
+    copying = threading.Thread(target=_copy, args=(process.stdout, log, lost), daemon=True)
+    copying.start()
     try:
         while process.poll() is None:
             if cancel is not None and cancel.is_set():
@@ -55,7 +62,22 @@ def run(
                 process.wait(0.1)
     finally:
         _end_group(process)
+        copying.join()
+    if lost:
+        raise lost[0]
     return process.returncode
+
+
+def _copy(output: IO[bytes], log: IO[bytes], lost: list[OSError]) -> None:
+    """All that comes, to its end; after the first failure nothing is written any more."""
+    with output:
+        while chunk := output.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
+            try:
+                if not lost:
+                    log.write(chunk)
+                    log.flush()
+            except OSError as error:
+                lost.append(error)
 
 
 def _end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from firstbad.disk import bytes_on_disk
-from firstbad.errors import InfrastructureError, UserError
+from firstbad.errors import InfrastructureError, UserError, not_killed
 from firstbad.history.apart import promised
 from firstbad.history.git import Repo, complaint
 from firstbad.history.worktree import AS_COMMITTED
@@ -130,6 +130,7 @@ class Trees:
             first = self.place(commit, 0)
             words = ["cp", "-a", "--reflink=auto", str(first), str(directory)]
             done = subprocess.run(words, capture_output=True, check=False)
+            not_killed(f"cp of {first}", done.returncode)
             if done.returncode:
                 raise InfrastructureError(f"can't copy {first}: {done.stderr.decode(errors='replace').strip()[-200:]}")
             (directory.parent / "whole").touch()
