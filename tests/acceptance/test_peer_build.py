@@ -11,7 +11,7 @@ import json
 import pytest
 from tests.support.peer import shared
 
-from firstbad.kernel.buildlog import cause_of, first_error, recorded_compiler, root_cause
+from firstbad.kernel.buildlog import cause_of, recorded_compiler, root_cause
 
 
 @functools.cache
@@ -43,7 +43,7 @@ def test_infrastructure(tmp_path):
     assert root_cause(without, status=137).infrastructure
     log = tmp_path / "build.log"
     log.write_text(killed[0]["build_log"])
-    assert first_error(log) == ("Killed", True)
+    assert (cause_of(log).reason, cause_of(log).infrastructure) == ("Killed", True)
 
 
 def test_compiler(tmp_path):

@@ -1,5 +1,6 @@
 """Builds of a miniature tree by real make and gcc; tests/acceptance builds real kernels."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from firstbad.history.git import Repo
 from firstbad.kernel import places, process
 from firstbad.kernel.artifacts import Artifacts, Built
 from firstbad.kernel.build import Builder, Spec
-from firstbad.kernel.buildlog import first_error
+from firstbad.kernel.buildlog import cause_of
 from firstbad.kernel.config import machine_options
 from firstbad.kernel.data import applies
 from firstbad.kernel.signature import signature
@@ -227,16 +228,44 @@ def test_a_builder_in_use_is_waited_for_and_named(builder):
             other.__enter__()
 
 
-def test_first_error_prefers_the_cause(tmp_path):
+def test_the_cause_is_preferred_to_what_make_says_of_it(tmp_path):
     log = tmp_path / "log"
-    log.write_text("  CC a.o\nmake[2]: *** [a.o] Error 1\na.c:3:4: error: 'x' undeclared\na.c:9: error: more\n")
-    assert first_error(log) == ("a.c:3:4: error: 'x' undeclared", False)
-    log.write_text("as: a.o: No space left on device\na.c:3:4: error: whatever\n")
-    assert first_error(log)[1] is True
-    log.write_text("ld: a.o: in function `f': undefined reference to `g'\nmake: *** [vmlinux] Error 1\n")
-    assert first_error(log) == ("ld: a.o: in function `f': undefined reference to `g'", False)
-    log.write_text("")
-    assert first_error(log)[0] == "make failed and said nothing"
+
+    def cause(text):
+        log.write_text(text)
+        found = cause_of(log)
+        return found.reason.split("\n")[0], found.infrastructure, found.explained
+
+    told = "a.c:3:4: error: 'x' undeclared"
+    assert cause(f"  CC a.o\nmake[2]: *** [a.o] Error 1\n{told}\na.c:9: error: more\n") == (told, False, True)
+    assert cause("as: a.o: No space left on device\na.c:3:4: error: whatever\n")[1] is True
+    told = "ld: a.o: in function `f': undefined reference to `g'"
+    assert cause(f"{told}\nmake: *** [vmlinux] Error 1\n") == (told, False, True)
+    assert cause("make: *** [a.o] Error 1\n") == ("make: *** [a.o] Error 1", False, False)
+    assert cause("whatever\n") == ("whatever", False, False)
+    assert cause("") == ("make failed and said nothing", False, False)
+
+
+@pytest.mark.parametrize(
+    "later", ["cc1: fatal error: out/main.s: No space left on device", "a.c:3: error: no", "", None]
+)
+def test_what_fails_without_a_word_is_asked_again(history, builder, later):
+    """As ccache does on a full disk: it keeps what the compiler says in a file. ``later``: said the second time; None:
+    then it builds."""
+    recipe = "\n$(O)/main.o: once\nonce:\n\t@test -e $(O)/once || { touch $(O)/once; exit 1; }\n"
+    if later is not None:
+        recipe += f"\t@test -z '{later}' || echo '{later}' >&2; exit 1\n"
+    commit = history.commit("silent", {"Makefile": miniature()["Makefile"] + recipe})
+    build = functools.partial(builder.build, Repo(history.path), commit, SPEC)
+    if later and "space" in later:
+        with pytest.raises(InfrastructureError, match="No space left on device"):
+            build()
+        return
+    built = build()
+    if later is None:
+        assert not built.error
+    else:
+        assert built.error.startswith(later or "make: *** [Makefile:"), built.error
 
 
 @pytest.mark.parametrize(
@@ -251,7 +280,7 @@ def test_first_error_prefers_the_cause(tmp_path):
 )
 def test_what_this_machine_did_to_a_build_is_no_fact_about_the_revision(tmp_path, said, status):
     (tmp_path / "log").write_text(f"{said}\n")
-    assert first_error(tmp_path / "log", (), status)[1] is True
+    assert cause_of(tmp_path / "log", (), status).infrastructure is True
 
 
 def test_signature_of_what_is_no_kernel(tmp_path):

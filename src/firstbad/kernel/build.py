@@ -18,7 +18,7 @@ from firstbad.history.worktree import checkout
 from firstbad.kernel import compiled, config, places, process, reproducible, toolchain
 from firstbad.kernel.architecture import DEFAULT, architecture
 from firstbad.kernel.artifacts import Artifacts, Built
-from firstbad.kernel.buildlog import first_error, recorded_compiler
+from firstbad.kernel.buildlog import cause_of, recorded_compiler
 from firstbad.kernel.fixes import Fix, Fixer, Source
 from firstbad.kernel.signature import signature
 
@@ -272,15 +272,22 @@ class _Step:
         ]
         env = {key: os.environ[key] for key in _KEPT_ENV if key in os.environ}
         env["TMPDIR"] = str(self.scratch)
-        env |= reproducible.ENVIRONMENT | process.mark(self.builder.directory) | self._cache()
-        with self.log.open("ab") as log:
-            status = process.run(command, log, env=env, cwd=self.place.source, cancel=self.cancel)
-        if status:
-            trees = (str(self.place.source), os.path.relpath(self.place.source, self.place.out))
-            line, ours = first_error(self.log, trees, status)
-            if ours:
+        env |= reproducible.ENVIRONMENT | process.mark(self.builder.directory)
+        trees = (str(self.place.source), os.path.relpath(self.place.source, self.place.out))
+        # ccache keeps what a compiler says in a file of its own until that has ended: on a full disk it says nothing.
+        # What fails without a word is asked again.
+        for cache in (self._cache(), {"CCACHE_DISABLE": "1"}):
+            with self.log.open("ab") as log:
+                status = process.run(command, log, env=env | cache, cwd=self.place.source, cancel=self.cancel)
+            if not status:
+                return
+            cause = cause_of(self.log, trees, status)
+            line = cause.reason.split("\n", 1)[0]
+            if cause.infrastructure:
                 raise InfrastructureError(f"building {self.commit[:12]}: {line}")
-            raise BuildError(line, str(self.log))
+            if cause.explained:
+                break
+        raise BuildError(line, str(self.log))
 
     def _cache(self) -> dict[str, str]:
         """ccache's settings, and none of the user's own.

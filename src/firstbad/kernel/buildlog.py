@@ -24,18 +24,20 @@ class Cause:
     """Why a build failed.
 
     ``reason`` is the lines that say so, empty if none does; ``file`` the file of the tree that the first of them names,
-    or empty; ``infrastructure``: this machine is at fault, not the revision.
+    or empty; ``infrastructure``: this machine is at fault, not the revision; ``explained``: a line tells why.
     """
 
     reason: str = ""
     file: str = ""
     infrastructure: bool = False
+    explained: bool = True
 
 
 @dataclass(frozen=True)
 class _Group:
     patterns: re.Pattern[str]
     but: re.Pattern[str] | None
+    explains: bool
 
     def lines(self, lines: Sequence[str]) -> list[str]:
         found = (line for line in lines if self.patterns.search(line))
@@ -48,7 +50,10 @@ def _groups() -> tuple[_Group, ...]:
         return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
     tables = data.load("build_errors.toml")["group"]
-    return tuple(_Group(either(t["patterns"]), either(t["except"]) if "except" in t else None) for t in tables)
+    return tuple(
+        _Group(either(t["patterns"]), either(t["except"]) if "except" in t else None, t.get("explains", True))
+        for t in tables
+    )
 
 
 def root_cause(log: str, trees: Sequence[str] = (), status: int = 0) -> Cause:
@@ -65,8 +70,9 @@ def root_cause(log: str, trees: Sequence[str] = (), status: int = 0) -> Cause:
         found = list(dict.fromkeys(group.lines(lines)))[:_MOST]
         if found:
             places = (match for line in found if (match := _FILE.search(line)))
-            return Cause("\n".join(found), _source(next(places, None)), _was_killed(found, lines, status))
-    return Cause()
+            file = _source(next(places, None))
+            return Cause("\n".join(found), file, _was_killed(found, lines, status), group.explains)
+    return Cause(explained=False)
 
 
 def _was_killed(found: list[str], lines: Sequence[str], status: int) -> bool:
@@ -97,13 +103,7 @@ def cause_of(log: Path, trees: Sequence[str] = (), status: int = 0) -> Cause:
     if found.reason:
         return found
     said = text.splitlines()
-    return Cause(said[-1].strip()[:_LONGEST] if said else "make failed and said nothing")
-
-
-def first_error(log: Path, trees: Sequence[str] = (), status: int = 0) -> tuple[str, bool]:
-    """The first line of :func:`cause_of`, and whether the failure is this machine's and not the revision's."""
-    cause = cause_of(log, trees, status)
-    return cause.reason.split("\n", 1)[0], cause.infrastructure
+    return Cause(said[-1].strip()[:_LONGEST] if said else "make failed and said nothing", explained=False)
 
 
 def recorded_compiler(out: Path) -> str:
