@@ -57,9 +57,11 @@ def kernel(place) -> Path:
 
 
 def pytest_configure():
-    """Shells start background commands with Ctrl-C ignored, and what they start inherits that."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Shells start background commands with Ctrl-C ignored, nohup ignores the end of a session, and what they start
+    inherits that."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
