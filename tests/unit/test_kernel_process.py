@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +36,18 @@ def test_nothing_is_waited_for_that_was_left_with_the_output_open(tmp_path):
     with (tmp_path / "log").open("ab") as log:
         assert run(tmp_path, "sleep 1000 & echo left", log) == 0
     assert (tmp_path / "log").read_text() == "left\n"
+
+
+def test_who_left_the_group_with_the_output_open_is_not_waited_for(tmp_path):
+    with (tmp_path / "log").open("ab") as log:
+        leave = "setsid sh -c 'echo $$ > pid; exec sleep 1000' & while ! test -s pid; do :; done; echo left"
+        assert run(tmp_path, leave, log) == 0
+    left = int((tmp_path / "pid").read_text())
+    try:
+        assert (tmp_path / "log").read_text() == "left\n"
+        assert Path(f"/proc/{left}").exists()
+    finally:
+        os.kill(left, signal.SIGKILL)
 
 
 def test_who_gives_up_is_heard(tmp_path):

@@ -16,6 +16,7 @@ from firstbad.errors import InfrastructureError
 from firstbad.locks import try_lock
 
 _MARK = "FIRSTBAD_BUILDER"
+_LAST_WORDS = 2.0  # seconds to read what a command said before it was ended
 
 
 class GivenUp(Exception):
@@ -62,7 +63,8 @@ def run(
                 process.wait(0.1)
     finally:
         _end_group(process)
-        copying.join()
+        # Who left the group may keep the pipe open; the builder's next owner ends such. What the others said is here.
+        copying.join(_LAST_WORDS)
     if lost:
         raise lost[0]
     return process.returncode
@@ -73,7 +75,7 @@ def _copy(output: IO[bytes], log: IO[bytes], lost: list[OSError]) -> None:
     with output:
         while chunk := output.read1(65_536):  # type: ignore[attr-defined]  # it is buffered
             try:
-                if not lost:
+                if not lost and not log.closed:
                     log.write(chunk)
                     log.flush()
             except OSError as error:
