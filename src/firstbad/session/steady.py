@@ -75,8 +75,7 @@ class Steady:
             return self._careful(state)
         left = self._left(state, view)
         if len(left) > 1:
-            steps = self._halve(state, view, left)
-            return steps if steps else self.decider.finish(state, view)
+            return self._halve(state, view, left) or self.decider.finish(state, view)
         return self._ended(state, view, left[0])
 
     def judge(self, state: State, step: Step) -> dict[str, Any]:
@@ -138,7 +137,7 @@ class Steady:
                 raise BisectionError(f"the merge base {base[:12]} {what}: it {other}; name another good revision")
         return None
 
-    def _halve(self, state: State, view: View, left: list[int]) -> list[Step]:
+    def _halve(self, state: State, view: View, left: list[int]) -> list[Step] | Finish:
         """One run each of the revisions that cut what is left in parts, as many as there are workers.
 
         For one worker and while nothing has to be skipped that is what `git bisect` would test.
@@ -149,8 +148,10 @@ class Steady:
             chosen = [view.range.index[self._gits_choice(state, view)]]
         elif broken:
             # What can't be told apart is the answer as soon as that is sure; no number of runs beside it parts it.
-            test = self.decider.search(state, view)
-            chosen = [view.range.index[test.commit]] if isinstance(test, Step) else []
+            found = self.decider.search(state, view)
+            if isinstance(found, Finish):
+                return found
+            chosen = [view.range.index[found.commit]]
         else:
             chosen = _cuts(view, left, self.means.machines)
         data = self.decider.step_data(state, view)
