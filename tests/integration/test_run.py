@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ def test_builds_that_fail_and_tests_that_can_not_tell_are_skipped(project):
     everything = project.run("--build", "exit 1", "--", "true", status=10)
     assert everything["status"] == "candidates"
     assert len(everything["commits"]) >= COMMITS * 0.9
+
+
+def test_files_and_the_report_speak_of_failures_and_of_skips(project):
+    junit = project.root / "out.xml"
+    test = "case $(cat n) in 8|9|10|11) exit 125;; esac; exec sh prog"
+    found = project.run("--junit", str(junit), "--", "sh", "-c", test)
+    assert found["commits"] == [project.culprit]
+    suite = ET.parse(junit).getroot()[0]
+    assert (suite.get("name"), suite.get("errors")) == (f"cause of a failure since {project.hashes[-1][:12]}", "0")
+    skipped = {one.get("message") for one in suite.iter("skipped")}
+    assert skipped == {"can't be tested: skip: exit status 125"}
+    assert all(one.get("message", "").endswith("runs failed: exit status 1") for one in suite.iter("failure"))
+    words = [sys.executable, "-m", "firstbad", "report"]
+    home = {**os.environ, "FIRSTBAD_HOME": str(project.root / "home")}
+    told = subprocess.run(words, env=home, capture_output=True, text=True, check=True)
+    evidence = (told.stdout + told.stderr).partition("the evidence:")[2]
+    assert "0 failed, 0 clean, 0 failed otherwise, 1 said nothing" in evidence
+    assert "crash" not in evidence
 
 
 def test_128_and_above_and_signals_end_the_search_as_in_git_bisect_run(project):

@@ -52,16 +52,17 @@ def print_story(story: Story) -> None:
         say(f"{line}{duration(step.seconds)}  {step.title}", style=_STYLES.get(verdict))
     if story.revisions:
         say("\nthe evidence:", style="bold")
+    crashed, other, failed = story.outcomes
     for one in story.revisions:
         role = f" ({one.role})" if one.role else ""
-        counts = f"{one.crashes} crashed, {one.clean} clean, {one.other} another crash, {one.failed} failed"
+        counts = f"{one.crashes} {crashed}, {one.clean} clean, {one.other} {other}, {one.failed} {failed}"
         say(f"{one.hash[:12]} {one.verdict:5}{role} {counts}; build {one.build or 'none'}")
         if one.told:
             say(f"             run elsewhere: {one.told}", style="dim")
         if one.reach:
             say(f"             clean runs: {one.reach}", style="dim")
     if story.crash_report:
-        say("\nthe crash:", style="bold")
+        say(f"\nthe {'failure' if story.project else 'crash'}:", style="bold")
         say(story.crash_report)
     for note in story.notes:
         say(note, style="yellow")

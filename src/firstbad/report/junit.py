@@ -59,7 +59,8 @@ def _case(record: JobRecord, revision: RevisionRecord) -> ET.Element:
     crashes = [run for run in revision.runs if run.outcome == "crash"]
     if revision.verdict == "bad":
         title = crashes[0].title if crashes else record.crash_title
-        counts = f"{len(crashes)} of {len(revision.runs)} runs crashed"
+        verb = "failed" if record.project else "crashed"
+        counts = f"{len(crashes)} of {len(revision.runs)} runs {verb}"
         words = f"{counts if revision.runs else revision.reason or 'no run of its own'}: {title}"
         _child(case, "failure", title, words, crashes[0].report if crashes else "")
     elif revision.verdict == "error":

@@ -81,8 +81,11 @@ class JobRecord:
     cpus: int = 0
     memory_mb: int = 0
     machines: str = ""
+    project: bool = False
+    """Whether the test is a project's own, which fails, and not a kernel's, which crashes."""
 
     @property
     def heading(self) -> str:
         """The job in a few words."""
-        return self.name or f"{self.kind} of {self.crash_title or 'a crash'} since {self.start[:12]}"
+        shown = self.crash_title or ("a failure" if self.project else "a crash")
+        return self.name or f"{self.kind} of {shown} since {self.start[:12]}"

@@ -172,6 +172,13 @@ class Story:
     """Any project's test: it fails, and does not crash."""
 
     @property
+    def outcomes(self) -> tuple[str, str, str]:
+        """What is said of runs with the bug, with another one, and of those that say nothing."""
+        return (
+            ("failed", "failed otherwise", "said nothing") if self.project else ("crashed", "another crash", "failed")
+        )
+
+    @property
     def found(self) -> bool:
         """Whether one commit is named."""
         return self.status == "found" and self.culprit is not None

@@ -141,11 +141,8 @@ class Decider:
     def check_start(self, state: State) -> Step | None:
         """Runs at the start commit, until they say enough about the bug. Raises BisectionError if it is not there."""
         start, tally = self.question.start, state.tally(self.question.start)
-        build = state.builds.get(start)
-        if build is not None and build.error:
-            raise BisectionError(f"the start commit {start[:12]} does not build: {build.error}")
-        if start in state.untestable():
-            raise BisectionError(f"the start commit {start[:12]} does not boot")
+        if why := state.why_untestable(start):
+            raise BisectionError(f"the start commit {start[:12]} {why}")
         crashes, rival = self._start_crashes(state)
         wanted = START_CRASHES if 2 * crashes >= tally.useful else START_SELDOM
         leads = crashes >= 2 * rival
@@ -195,8 +192,8 @@ class Decider:
         base = self.origin()
         if base == self.question.start:
             return None
-        if base in state.untestable():
-            why = "the merge base can't be tested: whether the head ever had the bug is open"
+        if untestable := state.why_untestable(base):
+            why = f"whether the head ever had the bug is open: the merge base {untestable}"
             return Finish("not_fixed", boundary=base, why=why)
         tally = state.tally(base)
         if state.crashed(base):
@@ -214,8 +211,8 @@ class Decider:
 
     def _head(self, state: State) -> Step | Finish | None:
         head = self.question.head
-        if head in state.untestable():
-            return Finish("not_fixed", boundary=head, why="the head does not build or boot; name another with --head")
+        if why := state.why_untestable(head):
+            return Finish("not_fixed", boundary=head, why=f"the head {why}; name another with --head")
         step = self._edge(state, self.view(state), head, "head", {})
         if step is not None:
             return step
@@ -233,8 +230,8 @@ class Decider:
             )
         for commit in () if self.question.trusted else self.question.good:
             view = self.view(state)
-            if commit in state.untestable():
-                raise BisectionError(f"{commit[:12]} does not build or boot; name another good revision")
+            if why := state.why_untestable(commit):
+                raise BisectionError(f"{commit[:12]} {why}; name another good revision")
             step = self._edge(state, view, commit, "release", {"release": self._name(commit)})
             if step is not None:
                 return step

@@ -14,13 +14,6 @@ from firstbad.session.reach import REACH_UNKNOWN, reach_line
 from firstbad.session.state import State, Test, fold
 from firstbad.store import Event
 
-_SKIPPED = {
-    "build": "it does not build",
-    "boot": "it does not boot",
-    "lost": "every run ended in another bug",
-    "reach": "its runs do not come near the code of the crash",
-}
-
 
 @dataclass
 class _Block:
@@ -58,7 +51,6 @@ class _Renderer:
         self.flaky = False
         self.searching = False
         self.told: set[str] = set()
-        self.skipped = state.untestable()
 
     def render(self) -> str:
         if not self.state.started:
@@ -181,8 +173,8 @@ class _Renderer:
         if "p_bug" in mark and block.data["phase"] != "initial":
             belief = f"{_belief(mark)}{_learned(block.data, mark)}"
             self.writer.note(f"after: the bug is here with probability {mark['p_bug']:.4f}; {belief}")
-        if mark["verdict"] == "skip" and block.data["commit"] in self.skipped:
-            self.writer.note(f"skipped: {_SKIPPED[self.skipped[block.data['commit']]]}")
+        if mark["verdict"] == "skip" and (why := self.state.why_untestable(block.data["commit"])):
+            self.writer.note(f"skipped: it {why}")
         if block.data["phase"] in ("search", "confirm"):
             self.writer.mark(self._word(mark["verdict"]), block.data["commit"])
 

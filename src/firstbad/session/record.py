@@ -13,12 +13,6 @@ from firstbad.session.state import State, Test, fold
 from firstbad.session.story import last_failure, wall_seconds, work_events
 from firstbad.store import Event, StoredJob
 
-_SKIPPED = {
-    "build": "does not build",
-    "boot": "does not boot",
-    "lost": "every run ended in another bug",
-    "reach": "its runs do not come near the code of the crash",
-}
 _URL = re.compile(r"https://(?:[^@/\s]*@)?([^\s\x00-\x1f]{1,500})")
 
 
@@ -32,7 +26,6 @@ class _Recorder:
         self.stored, self.events = stored, events
         self.job: Job = stored.job
         self.state: State = fold(events, self.job.title)
-        self.untestable = self.state.untestable()
 
     def record(self, answer: Mapping[str, Any]) -> JobRecord:
         state, job = self.state, self.job
@@ -58,6 +51,7 @@ class _Recorder:
             cpus=job.machine.cpus,
             memory_mb=job.machine.memory_mb,
             machines=str(machines.get("acceleration", "")),
+            project=job.project is not None,
         )
 
     def _tests(self) -> list[Test]:
@@ -83,16 +77,14 @@ class _Recorder:
         )
 
     def _verdict(self, commit: str, mark: Mapping[str, Any] | None, runs: Sequence[Run]) -> tuple[Verdict, str]:
-        if runs and all(run.outcome == "infra" for run in runs):
+        if runs and all(run.outcome == "infra" for run in runs) and commit not in self.state.skipped:
             return "error", runs[0].title
         if mark is None:
             return "", ""
         if mark["verdict"] != "skip":
             same = self.state.same.get(commit, "")
             return mark["verdict"], f"the same kernel as {same[:12]}" if same and not runs else ""
-        reason = _SKIPPED.get(self.untestable.get(commit, ""), "its runs gave no verdict")
-        build = self.state.builds.get(commit)
-        return "skip", f"{reason}: {build.error}" if build and build.error else reason
+        return "skip", self.state.why_untestable(commit) or "its runs gave no verdict"
 
     def _build(self, commit: str) -> BuildRecord | None:
         fact = self.state.builds.get(commit)

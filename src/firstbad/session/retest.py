@@ -20,12 +20,6 @@ from firstbad.session.state import State, fold
 from firstbad.session.steps import Finish, Means, Step
 
 _FACES = 20  # of the bug that are taken over from another job
-_REASONS = {
-    "build": "does not build",
-    "boot": "does not boot",
-    "lost": "crashes with other bugs only",
-    "reach": "does not come near the code of the crash",
-}
 
 
 class Tester:
@@ -74,8 +68,7 @@ class Tester:
         if tally.crashes:
             return self._crashes(state)
         if untestable and not (patched and untestable == "reach"):
-            error = state.builds[commit].error if untestable == "build" else ""
-            raise BisectionError(f"{commit[:12]} {_REASONS[untestable]}{f': {error}' if error else ''}")
+            raise BisectionError(f"{commit[:12]} {state.why_untestable(commit)}")
         wanted = min(law.runs_until(tally, 1 - self.job.target, patched), self._left(state))
         if wanted:
             return Step("test", commit, wanted, law.data(), seconds=law.seconds)

@@ -13,6 +13,14 @@ from firstbad.session.outcome import SAME, Run, from_event
 from firstbad.session.tally import ASTRAY_RUNS, Tally
 from firstbad.store import Event
 
+_UNTESTABLE = {
+    "build": "does not build",
+    "boot": "does not boot",
+    "lost": "crashes with other bugs only",
+    "reach": "does not come near the code of the crash",
+    "skip": "can't be tested",
+}
+
 
 @dataclass(frozen=True)
 class BuildFact:
@@ -137,6 +145,12 @@ class State:
         found |= {commit: "boot" for commit, tally in self.tallies.items() if tally.boots is False}
         found |= {c: "reach" for c, tally in self.tallies.items() if tally.astray and tally.unreached >= ASTRAY_RUNS}
         return found | {commit: "lost" for commit, tally in self.tallies.items() if tally.drowned}
+
+    def why_untestable(self, commit: str) -> str:
+        """What `untestable` says of a revision, in words that follow its name; empty: it can be tested."""
+        why = self.untestable().get(commit, "")
+        said = self.builds[commit].error if why == "build" else self.skipped[commit] if why == "skip" else ""
+        return _UNTESTABLE.get(why, "") + (f": {said}" if said else "")
 
     def build_times(self) -> list[float]:
         """Seconds of each build that was made here and gave something to run, in order."""
