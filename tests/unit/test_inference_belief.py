@@ -195,6 +195,7 @@ def test_prior_is_mixed_with_uniform():
     floor = belief.model.uniform_floor * (1 - belief.model.older) / 31
     assert belief.posterior[8] == pytest.approx(floor)
     assert belief.posterior[7] == pytest.approx(floor + (1 - belief.model.uniform_floor) * (1 - belief.model.older))
+    assert belief_on_line(prior=weights * 1e6).posterior == pytest.approx(belief.posterior), "of any scale"
     assert belief_on_line(prior=np.zeros(32)).posterior[7] == pytest.approx((1 - belief.model.older) / 31)
 
 
@@ -204,6 +205,28 @@ def test_no_number_of_clean_runs_outweighs_the_mask():
     for runs in (10, 1_000):
         belief.observe(16, clean=runs)
         assert belief.p_bug(16) == pytest.approx(belief.model.mask, rel=1.5)
+
+
+def test_many_runs_neither_overflow_nor_vanish():
+    belief = belief_on_line()
+    belief.observe(31, crashes=40_000, clean=60_000)
+    belief.observe(16, clean=100_000)
+    assert belief.posterior.sum() + belief.older == pytest.approx(1.0)
+    assert belief.p_bug(31) > 0.99
+
+
+def test_what_is_handed_out_can_not_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        belief_on_line().posterior[3] = 1.0
+
+
+def test_the_rate_and_its_interval():
+    belief = belief_on_line(model=Model(rates=(0.2, 0.8, 0.5), rate_weights=(4, 1, 95), spreads=(), spread_weight=0.0))
+    assert belief.rate() == pytest.approx((0.2 * 0.04 + 0.8 * 0.01 + 0.5 * 0.95, 0.5, 0.5))
+    belief = belief_on_line(model=Model(rates=(0.2, 0.8, 0.5), rate_weights=(6, 6, 88), spreads=(), spread_weight=0.0))
+    assert belief.rate()[1:] == pytest.approx((0.2, 0.8))
+    belief = belief_on_line(model=Model(rates=(0.3,), rate_weights=(1,), spreads=(), spread_weight=0.0))
+    assert belief.rate() == pytest.approx((0.3, 0.3, 0.3))
 
 
 def test_doubt_of_a_side_branch_weakens_its_clean_runs():
@@ -263,6 +286,20 @@ def test_unusable():
     belief.observe(7, lost=100, clean=20)
     assert np.flatnonzero(belief.unusable()).tolist() == [5, 6]
     assert set(belief.broken) == {5}
+    belief.observe(5, clean=1)
+    belief.settle([8])
+    assert np.flatnonzero(belief.unusable()).tolist() == [5, 6, 8], "whatever its runs say"
+
+
+def test_so_many_wasted_runs_make_a_revision_unusable():
+    belief = belief_on_line()
+    belief.observe(1, lost=23)
+    belief.observe(2, lost=24)
+    belief.record(3, Evidence(lost=12, clean=1, unreached=12, reached=1))
+    belief.observe(4, lost=24, clean=2, crashes=1)
+    belief.observe(5, lost=23, clean=3)
+    belief.observe(6, lost=24, clean=4)
+    assert np.flatnonzero(belief.unusable()).tolist() == [2, 3, 4]
 
 
 @pytest.mark.parametrize(

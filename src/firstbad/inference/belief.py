@@ -35,8 +35,6 @@ class State:
     """(classes + 1, laws) joint probability of class and crash law; the last row is "no candidate". Sums to 1."""
     tested: Ints
     """(t,) revisions with a run that counts, in order of index."""
-    present: Bools
-    """(classes + 1, t) whether the bug is there under each class at each of them."""
 
 
 class Belief:
@@ -202,7 +200,7 @@ class Belief:
         posterior = np.zeros(self.dag.n)
         posterior[members] = self.prior[members] * scale[classes[members]]
         posterior.setflags(write=False)
-        return State(classes, posterior, joint, np.array(tested, dtype=np.int64), present)
+        return State(classes, posterior, joint, np.array(tested, dtype=np.int64))
 
     def _joint(self, present: Bools, mass: Floats, tested: list[int]) -> Floats:
         """(classes + 1, laws): prior mass x prior of the law x likelihood, normalized."""
