@@ -60,9 +60,9 @@ def tasks(text: str, places: Mapping[str, str]) -> Iterator[Task]:
 
 def run(task: Task, out: Path) -> Row:
     """Runs one, unless OUT has its row: its output goes to TITLE.txt, the row to TITLE.json when it has ended."""
-    kept = out / f"{task.title}.json"
-    if kept.exists():
-        return Row(**json.loads(kept.read_text(encoding="utf-8")))
+    row = known(task, out)
+    if row is not None:
+        return row
     begun, day = time.monotonic(), time.strftime("%Y-%m-%d", time.gmtime())
     with (out / f"{task.title}.txt").open("w", encoding="utf-8") as file:
         file.write(f"$ {task.command}\n")
@@ -75,8 +75,14 @@ def run(task: Task, out: Path) -> Row:
             check=False,
         ).returncode
     row = Row(task.title, task.command, day, round(time.monotonic() - begun, 1), status)
-    kept.write_text(json.dumps(asdict(row)) + "\n", encoding="utf-8")
+    (out / f"{task.title}.json").write_text(json.dumps(asdict(row)) + "\n", encoding="utf-8")
     return row
+
+
+def known(task: Task, out: Path) -> Row | None:
+    """What OUT has of one."""
+    kept = out / f"{task.title}.json"
+    return Row(**json.loads(kept.read_text(encoding="utf-8"))) if kept.exists() else None
 
 
 def table(rows: list[Row]) -> str:
@@ -101,15 +107,16 @@ def main() -> int:
     given = {"labelled": options.labelled, "cases": options.cases, "clones": options.clones, "out": str(options.out)}
     places = {name: place for name, place in given.items() if place}
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for task in tasks(_LIST.read_text(encoding="utf-8"), places):
+    everything, rows = list(tasks(_LIST.read_text(encoding="utf-8"), places)), []
+    for task in everything:
         if (options.only and task.title not in options.only) or (task.kernels and options.no_kernels):
             continue
         rows.append(run(task, options.out))
         print(
             f"{rows[-1].seconds:7.0f} s  {task.command}" + (f"  FAILED ({rows[-1].status})" if rows[-1].status else "")
         )
-        (options.out / "all.md").write_text(table(rows), encoding="utf-8")
+        there = [row for row in (known(task, options.out) for task in everything) if row]
+        (options.out / "all.md").write_text(table(there), encoding="utf-8")
     return 1 if any(row.status for row in rows) else 0
 
 
