@@ -146,7 +146,9 @@ def main() -> None:
         "watched": list(aim.watched.functions),
         **arms,
         "difference_95": difference(hits[0], hits[1]),
-        "clean_watched_runs_that_reached": round(said.count(True) / max(len(said), 1), 4),
+        "clean_watched_runs_that_reached": (
+            round(said.count(True) / max(len(said), 1), 4) if wanted.how == "watched" else None
+        ),
         "load": median([row.load for row in done]),
     }
     print(json.dumps(answer, indent=1))
