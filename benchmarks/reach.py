@@ -12,6 +12,7 @@ method 10), and medians of boot, clean run and time to the crash in seconds.
 import argparse
 import json
 import os
+import random
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -44,6 +45,8 @@ class Row(NamedTuple):
     run_seconds: float
     ran: dict[str, bool]
     load: float
+    first: bool | None = None
+    """It began before the other one of its pair. None: not noted."""
 
 
 def difference(one: tuple[int, int], other: tuple[int, int]) -> tuple[float, float, float]:
@@ -95,6 +98,11 @@ def median(seconds: list[float]) -> float | None:
     return round(statistics.median(seconds), 3) if seconds else None
 
 
+def hits_of(rows: list[Row]) -> tuple[int, int]:
+    """Crashes, boots."""
+    return sum(row.ended in CRASHED for row in rows), len(rows)
+
+
 def arm(rows: list[Row]) -> dict[str, object]:
     """What the boots of one arm showed."""
     crashed = [row for row in rows if row.ended in CRASHED]
@@ -124,12 +132,23 @@ def main() -> None:
     assert aim.watched is not None, aim.why
 
     def one(number: int) -> None:
-        which = ARMS[number % 2]
-        if which == "on" and wanted.how == "session" and number // 2 % PROBE_EVERY == 0:
+        # By turns, the one that begins drawn for each pair: two machines side by side are at different stages, and a
+        # race may be lost more often beside one that boots than beside one that runs.
+        pair = number // 2
+        which = ARMS[(number + random.Random(f"{wanted.seed} {pair}").randrange(2)) % 2]
+        if which == "on" and wanted.how == "session" and pair % PROBE_EVERY == 0:
             bench.run(aim)
         run = bench.run(aim if which == "on" and wanted.how == "watched" else None)
         with wanted.rows.open("a") as rows:
-            row = (which, run.ended, run.boot_seconds, run.run_seconds, dict(run.ran), os.getloadavg()[0])
+            row = (
+                which,
+                run.ended,
+                run.boot_seconds,
+                run.run_seconds,
+                dict(run.ran),
+                os.getloadavg()[0],
+                number % 2 == 0,
+            )
             rows.write(json.dumps(row) + "\n")
 
     have = len(wanted.rows.read_text().splitlines()) if wanted.rows.exists() else 0
@@ -139,13 +158,15 @@ def main() -> None:
     done = [Row(*json.loads(line)) for line in wanted.rows.read_text().splitlines()]
     runs = {name: [row for row in done if row.arm == name] for name in ARMS}
     arms = {name: arm(rows) for name, rows in runs.items()}
-    hits = [(sum(row.ended in CRASHED for row in runs[name]), len(runs[name])) for name in ARMS[::-1]]
+    hits = [hits_of(runs[name]) for name in ARMS[::-1]]
+    turns = [hits_of([row for row in done if row.first is which]) for which in (True, False)]
     said = [reached(row.ran, aim.functions) for row in runs["on"] if row.ended in CLEAN]
     answer = {
         "case": bench.case.name,
         "watched": list(aim.watched.functions),
         **arms,
         "difference_95": difference(hits[0], hits[1]),
+        "first_of_pair_difference_95": difference(turns[0], turns[1]) if all(n for _, n in turns) else None,
         "clean_watched_runs_that_reached": (
             round(said.count(True) / max(len(said), 1), 4) if wanted.how == "watched" else None
         ),
