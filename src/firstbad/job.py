@@ -195,7 +195,11 @@ class Project(BaseModel):
     command: list[str] = Field(min_length=1, description="the test, without a shell")
     build: str = Field(default="", description="for sh -c, once in each revision's own directory; failing: skip")
     jobs: int = Field(default=1, ge=1, le=256, description="builds and runs at a time")
-    runs_max: int = Field(default=0, ge=0, description="runs after which the job ends with what is known; 0: no limit")
+    runs_max: int = Field(
+        default=0,
+        ge=0,
+        description="runs after which the job ends with what is known, as many more when it is resumed; 0: no limit",
+    )
     timeout: float = Field(default=3600, ge=0, description="of one run of the test")
     timeout_is_bad: bool = Field(default=False, description="a run over the limit fails; else it says nothing")
     build_timeout: float = Field(default=0, ge=0)

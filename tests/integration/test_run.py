@@ -285,6 +285,16 @@ def test_so_many_runs_and_no_more(project):
     found = project.run("--runs-max", "3", "--", "sh", "./prog", status=124)
     assert (found["status"], found["runs"]) == ("budget", 3)
     assert project.culprit in found["commits"]
+    environment = {**os.environ, "FIRSTBAD_HOME": str(project.root / "home")}
+    ends = []
+    while not ends or ends[-1] == 124:
+        words = [sys.executable, "-m", "firstbad", "resume", "--json"]
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=project.repo, check=False)
+        ends.append(done.returncode)
+        said = json.loads(done.stdout)
+        assert said["runs"] <= 3 * (len(ends) + 1)
+    assert (said["status"], said["commits"], ends.pop()) == ("found", [project.culprit], 0)
+    assert ends, "as many more were enough at once: nothing was limited"
 
 
 def test_submodules_come_from_the_users_clone(project, tmp_path):

@@ -36,7 +36,11 @@ _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 @click.option("--repo", type=_PATH, default=Path(), help="git repository  [default: this directory]")
 @click.option("--build", default="", help="shell command, run once in each revision's own directory; failing: skip")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, help="builds and tests at a time  [default: 1]")
-@click.option("--runs-max", type=click.IntRange(1), help="end after so many runs of TEST, with the best answer so far")
+@click.option(
+    "--runs-max",
+    type=click.IntRange(1),
+    help="end after so many runs of TEST, with the best answer so far; `firstbad resume` makes as many more",
+)
 @click.option("--target", type=float, help="stop when the answer is this probable  [default: 0.99]")
 @click.option("--match", default="", help="regular expression: only failures whose output matches are the bug")
 @click.option("--title", default="", help="what the failure is called, as 'AddressSanitizer' or a line of the output")

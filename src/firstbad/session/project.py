@@ -227,7 +227,7 @@ class ProjectSession(Work):
             for commit in [commit for commit, runs in left.items() for _ in range(runs)]:
                 if len(pending) >= self.project.jobs:
                     break
-                if self.project.runs_max and number >= self.project.runs_max:
+                if self.project.runs_max and number - self.state.runs_before >= self.project.runs_max:
                     left = dict.fromkeys(left, 0)
                     break
                 number += 1

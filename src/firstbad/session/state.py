@@ -97,6 +97,7 @@ class State:
     opinions: Opinions = field(default_factory=Opinions)  # of people
     deadline: float | None = None  # of the session, seconds since the epoch
     budget: dict[str, Any] | None = None  # the answer when the last session's deadline passed
+    runs_before: int = 0  # the last session that ended so; `runs_max` counts from there
     trials: list[Trial] = field(default_factory=list)  # of configurations
     proofs: list[Trial] = field(default_factory=list)  # of answers; the last one counts
     config: dict[str, Any] | None = None  # the configuration that was chosen; its text is empty for the job's own
@@ -273,7 +274,7 @@ def apply(state: State, event: Event, title: str = "") -> None:
     elif event.kind == "deadline":
         state.deadline = data["at"]
     elif event.kind == "budget":
-        state.budget = data
+        state.budget, state.runs_before = data, state.runs()
     elif event.kind == "config":
         _change_over(state, data)
     elif event.kind.startswith("trial"):
