@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -295,6 +296,24 @@ def test_so_many_runs_and_no_more(project):
         assert said["runs"] <= 3 * (len(ends) + 1)
     assert (said["status"], said["commits"], ends.pop()) == ("found", [project.culprit], 0)
     assert ends, "as many more were enough at once: nothing was limited"
+
+
+def test_evidence_is_told_by_the_answer(project):
+    # Fails at every second run of a revision: one clean run beyond the culprit is no good revision.
+    counted = 'n=$FIRSTBAD_COMMIT; echo >>"$0.$n"; test $(($(wc -l <"$0.$n") % 2)) = 1 || sh ./prog'
+    script = project.root / "every-second"
+    script.write_text(f"#!/bin/sh\n{counted}\n")
+    script.chmod(0o755)
+    found = project.run("--", str(script))
+    assert found["commits"] == [project.culprit]
+    environment = {**os.environ, "FIRSTBAD_HOME": str(project.root / "home")}
+    words = [sys.executable, "-m", "firstbad", "report"]
+    said = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=project.repo, check=True).stdout
+    lines = said.partition("the evidence:")[2].splitlines()
+    told = {line.split()[0]: line.split()[1] for line in lines if re.match(r"[0-9a-f]{12} ", line)}
+    short = [commit[:12] for commit in project.hashes]
+    assert told == {commit: "bad" if short.index(commit) >= CULPRIT else "good" for commit in told}
+    assert "             good by its own runs, bad by the answer" in lines
 
 
 def test_submodules_come_from_the_users_clone(project, tmp_path):

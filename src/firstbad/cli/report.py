@@ -57,6 +57,8 @@ def print_story(story: Story) -> None:
         role = f" ({one.role})" if one.role else ""
         counts = f"{one.crashes} {crashed}, {one.clean} clean, {one.other} {other}, {one.failed} {failed}"
         say(f"{one.hash[:12]} {one.verdict:5}{role} {counts}; build {one.build or 'none'}")
+        if one.alone:
+            say(f"             {one.alone} by its own runs, {one.verdict} by the answer", style="dim")
         if one.told:
             say(f"             run elsewhere: {one.told}", style="dim")
         if one.reach:

@@ -113,11 +113,14 @@ class Revision:
     failed: int
     """Runs that did not boot or that the infrastructure lost."""
     verdict: str
+    """By the answer, where there is one."""
     reach: str
     build: str
     """How the build went, in words."""
     told: str = ""
     """Runs that were made elsewhere, in words."""
+    alone: str = ""
+    """What its own runs were taken for, where the answer says otherwise."""
 
 
 @dataclass(frozen=True)

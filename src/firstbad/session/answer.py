@@ -6,6 +6,7 @@ from firstbad.history.claims import who_fixes
 from firstbad.history.git import Commit
 from firstbad.report.maintainers import recipients_of_commit
 from firstbad.report.maintainers_file import Maintainers
+from firstbad.session.decide import Decider
 from firstbad.session.details import details_of, titles_of
 from firstbad.session.steps import Finish
 
@@ -40,6 +41,8 @@ class Answer:
             "noop": self._is_noop(culprit.hash, culprit.parents),
             "claims": self._claims(culprit.hash) if session.question.kind == "cause" else [],
         }
+        if isinstance(session.decider, Decider):
+            data["contrary"] = session.decider.contrary(session.state)
         proof = session.state.proofs[-1] if session.state.proofs else None
         if proof and proof.mark and proof.data["of"] == culprit.hash:
             data["proof"] = proof.mark

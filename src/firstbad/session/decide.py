@@ -114,6 +114,13 @@ class Decider:
             found[commit] = word if known else "skip"
         return found
 
+    def contrary(self, state: State) -> dict[str, str]:
+        """Revisions that are taken for bad now and were for good by their last test, or the other way round: a flaky
+        bug's clean runs beyond the culprit."""
+        last = {test.commit: test.mark["verdict"] for test in state.tests if test.mark}
+        now = self.verdicts(state)
+        return {commit: now[commit] for commit in last if {last[commit], now.get(commit)} == {"good", "bad"}}
+
     def best(self, state: State) -> Finish:
         """The smallest set that holds the target, with what is known so far; for a bisection without time left."""
         view = self.view(state)

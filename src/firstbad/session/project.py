@@ -324,7 +324,10 @@ class ProjectSession(Work):
             "show": self.repo.show(culprit.hash),
             "parents": list(culprit.parents),
         }
-        told |= {"details": details_of(self.repo, self.job, culprit.hash)}
+        told |= {
+            "details": details_of(self.repo, self.job, culprit.hash),
+            "contrary": self.decider.contrary(self.state),
+        }
         return data | told | {"is_merge": len(culprit.parents) > 1, "noop": False, "to": [], "cc": []}
 
     def _notes(self) -> list[str]:

@@ -82,6 +82,10 @@ class Steady:
         """What a test that has just ended says, see `Decider.judge`."""
         return self.decider.judge(state, step)
 
+    def contrary(self, state: State) -> dict[str, str]:
+        """As `Decider.contrary`."""
+        return self.decider.contrary(state)
+
     def so_far(self, state: State) -> Finish:
         """The answer where the time is over."""
         best = self.decider.best(state)

@@ -220,6 +220,8 @@ class _Teller:
         away = self.state.probes.get(commit, {}).get("away", [])
         reach = reach_line(self.state.aims.get(commit, {}), runs, away).removeprefix("reach: ")
         marks = [test.mark for test in tests if test.mark]
+        alone = str(marks[-1]["verdict"]) if marks else ""
+        contrary = self.finished.get("contrary", {}).get(commit, "")
         return Revision(
             commit,
             str(tests[0].data["title"]),
@@ -229,10 +231,11 @@ class _Teller:
             tally.clean + len(tally.cut),
             tally.unreached,
             tally.boot + tally.infra,
-            str(marks[-1]["verdict"]) if marks else "",
+            contrary or alone,
             reach,
             self._build(commit, tests),
             outcome_words([run for test in tests if test.told for run in test.runs]),
+            alone if contrary else "",
         )
 
     def _build(self, commit: str, tests: Sequence[Test]) -> str:
