@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.support.fleets import Fleet, certificates
@@ -193,10 +194,20 @@ def test_with_certificates_only_those_who_have_one_are_heard(tmp_path, ask, trut
         fleet.close()
 
 
+def test_a_session_may_begin_before_the_first_host(fleet, ask, truth):
+    fleet.hub()
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(fleet.engine, SPEC, 0)
+        time.sleep(2)
+        assert not pending.done()
+        fleet.host("h1")
+        assert pending.result(60).build(ask("r1")).result(60).signature == truth("r1")
+
+
 def test_what_no_host_can_do_is_said(fleet, ask):
     fleet.hub()
     fleet.host("h1")
-    engine = fleet.engine(Spec("CONFIG_MINE=y\n", "tinyconfig", arch="riscv64", toolchain="gcc-8"), 1)
+    engine = fleet.engine(Spec("CONFIG_MINE=y\n", "tinyconfig", arch="riscv64", toolchain="gcc-8"), 1, hope=1)
     with pytest.raises(UserError, match="no host of the fleet has a compiler"):
         engine.build(ask("r1")).result(60)
 

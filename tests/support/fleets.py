@@ -107,8 +107,8 @@ class Fleet:
         process.send_signal(how)
         process.wait(20)
 
-    def engine(self, spec: Spec, hosts: int, patience: float = 60.0) -> FleetEngine:
-        """A session's engine, when so many hosts have joined."""
+    def engine(self, spec: Spec, hosts: int, patience: float = 60.0, hope: float = 60.0) -> FleetEngine:
+        """A session's engine, when so many hosts have joined. ``hope``: seconds in which one that is needed may yet."""
         link = Link(self.address, security(self.address, self.tls), patience)
         deadline = time.monotonic() + 60
         while (found := link.offers())["hosts"] < hosts:
@@ -117,7 +117,7 @@ class Fleet:
         nothing = Reproducer(Path("x"), "c", "0" * 64, (), ("/bin/true",))
         name = f"session{len(self.engines)}"
         shelf = Shelf(str(self.root / "shelf"))
-        self.engines.append(FleetEngine(Home(self.root / name, 1 << 30), spec, nothing, link, shelf))
+        self.engines.append(FleetEngine(Home(self.root / name, 1 << 30), spec, nothing, link, shelf, hope=hope))
         return self.engines[-1]
 
     def orders(self) -> list[tuple[str, str, str]]:

@@ -1,9 +1,14 @@
 """Commands of the documentation: its blocks of shell, and lines that call us."""
 
+import contextlib
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,9 +77,25 @@ def check_events(events: Iterable[Event]) -> None:
 
 
 def shell(text: str, directory: Path, environment: dict[str, str], seconds: float = 300) -> str:
-    """Run a block as a person would. Its output; fails with what it said."""
-    done = subprocess.run(
-        ["sh", "-eu", "-c", text], cwd=directory, env=environment, capture_output=True, text=True, timeout=seconds
-    )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
+    """Run a block as a person would. Its output; fails with what it said. What it leaves in the background ends."""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        words = ["sh", "-eu", "-c", text]
+        process = subprocess.Popen(
+            words, cwd=directory, env=environment, stdout=out, stderr=err, text=True, start_new_session=True
+        )
+        try:
+            status = process.wait(seconds)
+        finally:
+            until = time.monotonic() + (20 if process.returncode == 0 else 0)  # what it told to end may do so
+            with contextlib.suppress(ProcessLookupError):
+                while time.monotonic() < until:
+                    os.killpg(process.pid, 0)
+                    time.sleep(0.1)
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        said = []
+        for file in (out, err):
+            file.seek(0)
+            said.append(file.read())
+    assert status == 0, f"{text}\n{said[0][-3000:]}\n{said[1][-3000:]}"
+    return said[0]

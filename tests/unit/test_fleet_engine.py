@@ -22,12 +22,18 @@ from firstbad.repro import Reproducer
 class Line:
     """A link without a hub: answers are given by hand."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.asked = name, []
+    address = "tcp://hub"
+
+    def __init__(self, name: str, late: int = 0) -> None:
+        """``late``: looks at which no host is there yet."""
+        self.name, self.asked, self.late = name, [], late
         self.open: dict[str, Future] = {}
 
     def offers(self):
-        return {"offers": [compiler("x86_64", self.name, "gcc 12")], "slots": {"machine": 1, "build": 2}}
+        if self.late:
+            self.late -= 1
+            return {"offers": [], "slots": {"machine": 0, "build": 0}, "hosts": 0}
+        return {"offers": [compiler("x86_64", self.name, "gcc 12")], "slots": {"machine": 1, "build": 2}, "hosts": 1}
 
     def ahead(self, orders):
         before, self.open = self.open, {}
@@ -53,13 +59,26 @@ def history(tmp_path):
     return made
 
 
+NAME = toolchain.candidates(None, "")[0]["name"]
+
+
 @pytest.fixture
-def engine(tmp_path):
-    name = toolchain.candidates(None, "")[0]["name"]
-    nothing = Reproducer(Path("x"), "c", "0" * 64, (), ("/bin/true",))
-    made = FleetEngine(Home(tmp_path / "home", 1 << 30), Spec("", "none"), nothing, Line(name), None)
-    yield made
-    made.close()
+def make(tmp_path):
+    made = []
+
+    def engine(line, **words):
+        nothing = Reproducer(Path("x"), "c", "0" * 64, (), ("/bin/true",))
+        made.append(FleetEngine(Home(tmp_path / "home", 1 << 30), Spec("", "none"), nothing, line, None, **words))
+        return made[-1]
+
+    yield engine
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def engine(make):
+    return make(Line(NAME), hope=0)
 
 
 def asked(history, *named):
@@ -90,6 +109,21 @@ def test_what_hosts_failed_over_is_asked_for_again_when_it_is_named_again(histor
     (again,) = engine.ahead(asked(history, ("a", 1.0)))
     assert not again.done()
     assert [urgency for _, urgency in engine.link.asked] == [0.5, 1.0]
+    engine.ahead([])
+
+
+def test_the_first_host_may_join_after_the_session(history, make):
+    engine = make(Line(NAME, late=2))
+    assert (engine.builders, engine.machines) == (2, 1)
+    with pytest.raises(InfrastructureError, match="no host has joined the fleet at tcp://hub: start one with"):
+        make(Line(NAME, late=1), hope=0)
+
+
+def test_the_host_with_the_compiler_may_join_after_another_one(history, make):
+    engine = make(Line(NAME))
+    engine._offers, engine.link.late = frozenset(), 1
+    engine.ahead(asked(history, ("a", 0.5)))
+    assert engine.link.asked == [(history.commits["a"], 0.5)]
     engine.ahead([])
 
 

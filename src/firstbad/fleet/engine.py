@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -15,6 +16,7 @@ from firstbad.errors import BuildError, InfrastructureError, UserError
 from firstbad.fleet.host import compiler, machine
 from firstbad.fleet.link import Link, failed
 from firstbad.fleet.orders import Answer, BuildOrder, RunOrder
+from firstbad.fleet.settings import HOPE
 from firstbad.fleet.shelf import Parcel, Shelf, SpoiledError
 from firstbad.history.git import Repo
 from firstbad.history.releases import base_release
@@ -32,22 +34,32 @@ from firstbad.vm.limits import Acceleration, MachineRun
 LIARS = 5  # hosts that may be found out over one order
 MOST = 32  # tasks of a kind that one session gives at a time
 BUILD_SECONDS = 432.0  # of a build, before one was made
+PAUSE = 0.5  # seconds between looks for hosts that are not there yet
 
 
 class FleetEngine:
     """One session's share of a fleet. What hosts say of a build is checked when it arrives here."""
 
     def __init__(
-        self, home: Home, spec: Spec, reproducer: Reproducer, link: Link, shelf: Shelf, project: str = "default"
+        self,
+        home: Home,
+        spec: Spec,
+        reproducer: Reproducer,
+        link: Link,
+        shelf: Shelf,
+        project: str = "default",
+        hope: float = HOPE,
     ) -> None:
-        """``project``: among which hosts are shared out fairly."""
+        """``project``: among which hosts are shared out fairly. ``hope``: seconds in which a host that is needed may
+        yet join. Raises InfrastructureError where none is there by then."""
         self.home, self.link, self.shelf, self.project = home, link, shelf, project
         self.reproducer = reproducer
         self.artifacts = Artifacts(home.artifacts, home.budget // 2)
         dirs = tuple(path for path in spec.toolchain_dirs if path != home.toolchains)
         self._spec = replace(spec, config=spec.config + reproducer.config, toolchain_dirs=dirs)
         self._payload = reproducer.payload()
-        found = link.offers()
+        self._hope = time.monotonic() + hope
+        found = self._first_offers()
         self._offers, slots = frozenset(found["offers"]), found["slots"]
         self.machines, self.builders = max(1, min(slots["machine"], MOST)), max(1, min(slots["build"], MOST))
         self.acceleration: Acceleration | None = None
@@ -58,6 +70,15 @@ class FleetEngine:
         self._lock = threading.Lock()
         self._parcels: dict[str, Parcel] = {}
         self._makers: dict[str, str] = {}  # hosts by the orders that they did
+
+    def _first_offers(self) -> dict[str, Any]:
+        """What hosts offer, once there is one: hub, hosts and session may have been started at the same moment."""
+        while not (found := self.link.offers())["hosts"]:
+            if time.monotonic() >= self._hope:
+                why = "start one with `firstbad worker --server ADDRESS --shelf PLACE`"
+                raise InfrastructureError(f"no host has joined the fleet at {self.link.address}: {why}")
+            time.sleep(PAUSE)
+        return found
 
     # What an engine has, see `engine.Engine`.
 
@@ -187,10 +208,16 @@ class FleetEngine:
     def _compiler_for(self, repo: Path, commit: str) -> tuple[str, str]:
         release = base_release(Repo(repo), commit)
         arch = architecture(self._spec.arch).name
-        for rule in toolchain.candidates(release.version if release else None, self._spec.toolchain):
-            found = sorted(word for word in self._offers if word.startswith(compiler(arch, rule["name"], "")))
-            if found:
-                return rule["name"], found[0]
+        rules = list(toolchain.candidates(release.version if release else None, self._spec.toolchain))
+        while True:
+            for rule in rules:
+                found = sorted(word for word in self._offers if word.startswith(compiler(arch, rule["name"], "")))
+                if found:
+                    return rule["name"], found[0]
+            if time.monotonic() >= self._hope:
+                break
+            time.sleep(PAUSE)
+            self._offers = frozenset(self.link.offers()["offers"])
         raise UserError(f"no host of the fleet has a compiler for {commit[:12]} ({arch})")
 
     # Runs.

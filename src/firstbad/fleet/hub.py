@@ -22,7 +22,6 @@ from firstbad.fleet.tasks import Assignment, Host, Task
 
 LOOK = 5.0  # seconds between looks for what is late and for sessions that are gone
 SILENCE = 30.0  # seconds without a word after which a session is gone
-HOPE = 60.0  # seconds in which a host that can do an order may yet join
 
 _log = logging.getLogger(__name__)
 
@@ -271,7 +270,7 @@ class Hub:
             for session in [one for one, heard in self.heard.items() if now - heard > SILENCE]:
                 await self._bye(session)
             for wanted in list(self.wanted.values()):
-                if now - wanted.since > HOPE and not self._able(wanted.task):
+                if now - wanted.since > settings.HOPE and not self._able(wanted.task):
                     lacks = ", ".join(sorted(wanted.task.needs)) or "a slot"
                     self._end(wanted, Answer("wrong", why=f"no host of the fleet has what this needs: {lacks}"))
             self._turn()

@@ -4,6 +4,8 @@ from typing import Any
 
 import dask
 
+HOPE = 60.0  # seconds in which a host that can do an order may yet join
+
 _DEFAULTS: dict[str, Any] = {
     # Who is silent for half a minute is gone.
     "distributed.comm.timeouts.connect": "10s",
